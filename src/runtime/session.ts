@@ -1,0 +1,34 @@
+import type { Graph } from '../graph/value.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+
+/** What a session takes for one input: a float tensor, or numbers of another element type with their shape. */
+export type Feed = Tensor | TypedFeed
+
+export interface TypedFeed {
+  readonly shape: readonly number[]
+  readonly data: Float32Array | BigInt64Array | Int32Array | Uint8Array
+}
+
+/** How a session holds its weights; `policy.ts` chooses. */
+export type Residence = 'mapped' | 'packed'
+
+export interface CompileOptions {
+  readonly residence: Residence
+  /** Threads inside one operator. */
+  readonly threads: number
+  /** A folder of ours for what the native library cannot take from memory. */
+  readonly cacheDir: string
+}
+
+/** A graph made ready to run: the only thing above this floor that stands for the native runtime. */
+export interface Session {
+  readonly inputs: readonly string[]
+  readonly outputs: readonly string[]
+  /** Runs the graph once. Every graph input must be fed; every graph output comes back as float32. */
+  run(feeds: Readonly<Record<string, Feed>>): Promise<Record<string, Tensor>>
+  /** Frees native memory; the session must not be used afterwards. */
+  dispose(): Promise<void>
+}
+
+/** Makes a graph ready to run on the CPU. Weights stay in the user's files until the runtime asks for them. */
+export type Compile = (graph: Graph, options: CompileOptions) => Promise<Session>
