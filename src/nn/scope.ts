@@ -1,0 +1,125 @@
+import { StudioError } from '../errors.ts'
+import type { WeightEntry } from '../files/weights.ts'
+import { type Shape, shapeText } from '../graph/dim.ts'
+import { cast } from '../graph/ops.ts'
+import type { Graph, Value } from '../graph/value.ts'
+import type { ElementType } from '../graph/valueType.ts'
+import type { DType } from '../tensor/dtype.ts'
+import { type Emit, float32Emit } from './emit.ts'
+
+/** A linear or convolution layer, to which something may be attached. */
+export interface LayerSite {
+  /** The checkpoint's path of the layer, without `.weight`. */
+  readonly path: string
+  readonly kind: 'linear' | 'conv'
+  /** [out, in], or [out, in, kernel, kernel]. */
+  readonly weightShape: readonly number[]
+  readonly stride: number
+  readonly padding: number
+}
+
+/** Called for every linear and convolution with its input and output; returns what takes the output's place. */
+export type Adapter = (site: LayerSite, x: Value, y: Value) => Value
+
+export interface ScopeOptions {
+  readonly graph: Graph
+  /** The checkpoint, by the names models ask for. */
+  readonly weights: ReadonlyMap<string, WeightEntry>
+  readonly emit?: Emit
+  readonly adapter?: Adapter
+}
+
+/**
+ * A place in a checkpoint: a path which prefixes the names of weights, and what layers need beside their inputs.
+ * Weights are found by the path that asks for them, so a model's source reads as the checkpoint's table of contents.
+ */
+export class Scope {
+  readonly path: string
+  readonly graph: Graph
+  readonly emit: Emit
+  readonly adapter: Adapter | undefined
+  readonly #weights: ReadonlyMap<string, WeightEntry>
+
+  constructor({ graph, weights, emit = float32Emit, adapter }: ScopeOptions, path = '') {
+    this.path = path
+    this.graph = graph
+    this.emit = emit
+    this.adapter = adapter
+    this.#weights = weights
+  }
+
+  /** The place `name` below this one. */
+  at(name: string | number): Scope {
+    const { graph, emit, adapter } = this
+    const options = { graph, weights: this.#weights, emit, ...(adapter && { adapter }) }
+    return new Scope(options, this.#join(`${name}`))
+  }
+
+  /** The same place with another way of writing the graph. */
+  with(emit: Partial<Emit>): Scope {
+    const { graph, adapter } = this
+    const options = { graph, weights: this.#weights, emit: { ...this.emit, ...emit }, ...(adapter && { adapter }) }
+    return new Scope(options, this.path)
+  }
+
+  /** Whether the checkpoint has a tensor of that name here. */
+  has(name: string): boolean {
+    return this.#weights.has(this.#join(name))
+  }
+
+  /** A tensor of the checkpoint as float32, of exactly this shape but for trailing dimensions of 1. */
+  weight(name: string, shape: readonly number[]): Value {
+    const path = this.#join(name)
+    const entry = this.#weights.get(path)
+    if (!entry) {
+      throw new StudioError('wrong-architecture', `${path}: missing, a tensor of [${shape.join(', ')}] is expected`, {
+        field: path,
+      })
+    }
+    if (!sameButTrailingOnes(entry.shape, shape)) {
+      throw new StudioError(
+        'wrong-architecture',
+        `${path}: is [${entry.shape.join(', ')}], [${shape.join(', ')}] is expected`,
+        { field: path },
+      )
+    }
+    const type = this.emit.weights === 'stored' ? elementTypes[entry.dtype] : 'float32'
+    return cast(this.graph.weight(path, entry, type, shape), 'float32')
+  }
+
+  /** The error of an input that does not fit this layer. */
+  misfit(expected: string, x: { readonly shape: Shape }): never {
+    throw new StudioError(
+      'wrong-architecture',
+      `${this.path}: weight expects ${expected}, x is ${shapeText(x.shape)}`,
+      {
+        field: this.path,
+      },
+    )
+  }
+
+  #join(name: string): string {
+    return this.path === '' ? name : `${this.path}.${name}`
+  }
+}
+
+const elementTypes: Readonly<Record<DType, ElementType>> = {
+  F64: 'float64',
+  F32: 'float32',
+  F16: 'float16',
+  BF16: 'bfloat16',
+  F8_E4M3: 'float8e4m3fn',
+  F8_E5M2: 'float8e5m2',
+  I64: 'int64',
+  I32: 'int32',
+  I16: 'int16',
+  I8: 'int8',
+  U8: 'uint8',
+  BOOL: 'bool',
+}
+
+/** A 1×1 convolution and a linear layer hold the same numbers; checkpoints differ in which one they wrote. */
+function sameButTrailingOnes(a: readonly number[], b: readonly number[]): boolean {
+  const rank = Math.max(a.length, b.length)
+  return Array.from({ length: rank }, (_, axis) => axis).every((axis) => (a[axis] ?? 1) === (b[axis] ?? 1))
+}
