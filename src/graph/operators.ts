@@ -17,6 +17,8 @@ export interface OpParams {
   Neg: None
   Sqrt: None
   Exp: None
+  Sin: None
+  Cos: None
   Tanh: None
   Sigmoid: None
   Relu: None

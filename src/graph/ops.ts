@@ -27,6 +27,12 @@ export const sqrt = (x: Value) => one('Sqrt', [x], {})
 /** eˣ. */
 export const exp = (x: Value) => one('Exp', [x], {})
 
+/** Sine of radians. */
+export const sin = (x: Value) => one('Sin', [x], {})
+
+/** Cosine of radians. */
+export const cos = (x: Value) => one('Cos', [x], {})
+
 /** Hyperbolic tangent. */
 export const tanh = (x: Value) => one('Tanh', [x], {})
 

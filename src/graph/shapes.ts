@@ -25,6 +25,8 @@ const shapes: { readonly [Op in OpName]: Infer<Op> } = {
   Neg: same,
   Sqrt: same,
   Exp: same,
+  Sin: same,
+  Cos: same,
   Tanh: same,
   Sigmoid: same,
   Relu: same,

@@ -69,6 +69,11 @@ export class Scope {
 
   /** A tensor of the checkpoint as float32, of exactly this shape but for trailing dimensions of 1. */
   weight(name: string, shape: readonly number[]): Value {
+    return cast(this.stored(name, shape), 'float32')
+  }
+
+  /** The same in the element type it enters with, for tables of which only some rows are worth a cast. */
+  stored(name: string, shape: readonly number[]): Value {
     const path = this.#join(name)
     const entry = this.#weights.get(path)
     if (!entry) {
@@ -84,7 +89,7 @@ export class Scope {
       )
     }
     const type = this.emit.weights === 'stored' ? elementTypes[entry.dtype] : 'float32'
-    return cast(this.graph.weight(path, entry, type, shape), 'float32')
+    return this.graph.weight(path, entry, type, shape)
   }
 
   /** The error of an input that does not fit this layer. */

@@ -1,0 +1,31 @@
+import { add, constant, matmul, mul, multiHeadAttention, reshape, softmax, transpose } from '../graph/ops.ts'
+import { numberAt, type Value } from '../graph/value.ts'
+import type { Emit } from './emit.ts'
+
+/**
+ * Scaled dot-product attention (Vaswani et al. 2017), softmax(q·kᵀ/√d)·v for each head. Heads lie side by side in
+ * the features: query [B, T, C], key and value [B, S, C] → [B, T, C]. Causal: token t sees tokens 0 to t.
+ */
+export function attention(
+  { query, key, value }: { readonly query: Value; readonly key: Value; readonly value: Value },
+  { heads, isCausal = false }: { heads: number; isCausal?: boolean },
+  emit: Emit,
+): Value {
+  if (emit.attention === 'fused') return multiHeadAttention(query, key, value, { heads, isCausal })
+
+  const perHead = numberAt(query, 2) / heads
+  const split = (x: Value, perm: readonly number[]) =>
+    transpose(reshape(x, [x.shape[0]!, x.shape[1]!, heads, perHead]), perm)
+  const scores = mul(matmul(split(query, [0, 2, 1, 3]), split(key, [0, 2, 3, 1])), 1 / Math.sqrt(perHead))
+  const seen = softmax(isCausal ? add(scores, causalMask(query)) : scores, -1)
+  return reshape(transpose(matmul(seen, split(value, [0, 2, 1, 3])), [0, 2, 1, 3]), query.shape)
+}
+
+/** [T, T] of 0 where column ≤ row and −∞ beyond, in the finite numbers. */
+function causalMask(query: Value): Value {
+  const tokens = numberAt(query, 1)
+  const hidden = Float32Array.from({ length: tokens * tokens }, (_, i) =>
+    i % tokens > Math.floor(i / tokens) ? -1e9 : 0,
+  )
+  return constant(query.graph, hidden, [tokens, tokens])
+}

@@ -1,0 +1,32 @@
+import { add, constant, instanceNormalization, layerNormalization, mul, reshape } from '../graph/ops.ts'
+import { elements, numberAt, type Value } from '../graph/value.ts'
+import type { Scope } from './scope.ts'
+
+/** Layer normalisation over the last axis (Ba et al. 2016). Weights `weight` and `bias` [features]. */
+export function layerNorm(scope: Scope, x: Value, epsilon = 1e-5): Value {
+  const features = [numberAt(x, -1)]
+  return layerNormalization(x, scope.weight('weight', features), scope.weight('bias', features), epsilon)
+}
+
+/**
+ * Group normalisation (Wu and He 2018): mean and variance over each group of channels and all pixels.
+ * x [B, C, H, W]; weights `weight` and `bias` [C].
+ */
+export function groupNorm(
+  scope: Scope,
+  x: Value,
+  { groups = 32, epsilon }: { groups?: number; epsilon: number },
+): Value {
+  const channels = numberAt(x, 1)
+  if (channels % groups !== 0) throw new Error(`internal: ${scope.path}: ${channels} channels in ${groups} groups`)
+  const [batch, , height, width] = x.shape
+
+  // A group is what instance normalisation calls a channel, once its channels lie along one axis.
+  const ones = constant(x.graph, new Float32Array(groups).fill(1), [groups])
+  const zeros = constant(x.graph, new Float32Array(groups), [groups])
+  const inGroup = elements([channels / groups, height!, width!])
+  const normal = reshape(instanceNormalization(reshape(x, [batch!, groups, inGroup]), ones, zeros, epsilon), x.shape)
+
+  const perChannel = (name: string) => reshape(scope.weight(name, [channels]), [channels, 1, 1])
+  return add(mul(normal, perChannel('weight')), perChannel('bias'))
+}
