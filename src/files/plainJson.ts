@@ -21,13 +21,14 @@ export function readPlainJson(path: string): PlainMap {
   } catch (cause) {
     return fail('not JSON', cause)
   }
-  const plain = toPlain(json, 0, fail)
+  const plain = toPlainValue(json, fail)
   return plain instanceof Map ? plain : fail('an object is expected')
 }
 
-function toPlain(json: unknown, depth: number, fail: (problem: string) => never): PlainValue {
+/** Parsed JSON or YAML as plain values, its objects as maps. */
+export function toPlainValue(parsed: unknown, fail: (problem: string) => never, depth = 0): PlainValue {
   if (depth > maxDepth) return fail(`nested deeper than ${maxDepth}`)
-  if (json === null || typeof json === 'string' || typeof json === 'number' || typeof json === 'boolean') return json
-  if (Array.isArray(json)) return json.map((item) => toPlain(item, depth + 1, fail))
-  return new Map(Object.entries(json as object).map(([key, value]) => [key, toPlain(value, depth + 1, fail)]))
+  if (parsed === null || ['string', 'number', 'boolean', 'bigint'].includes(typeof parsed)) return parsed as PlainValue
+  if (Array.isArray(parsed)) return parsed.map((item) => toPlainValue(item, fail, depth + 1))
+  return new Map(Object.entries(parsed as object).map(([key, value]) => [key, toPlainValue(value, fail, depth + 1)]))
 }

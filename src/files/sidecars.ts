@@ -1,0 +1,58 @@
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { parse, YAMLParseError } from 'yaml'
+import { StudioError } from '../errors.ts'
+import { readPlainJson, toPlainValue } from './plainJson.ts'
+import type { PlainMap } from './weights.ts'
+
+/** What lies beside a checkpoint and says of it what its tensors cannot. */
+export interface Sidecars {
+  /** The web UI's `<checkpoint>.yaml`: widths, what is predicted, the text encoder's class. */
+  readonly yaml?: PlainMap
+  /** The configuration of the text encoder that the yaml names, where it lies in the same folder. */
+  readonly textModel?: PlainMap
+}
+
+const maxYamlBytes = 2 ** 18
+
+/**
+ * Reads `<name>.yaml` beside the checkpoint `<name>.<anything>`, and the text encoder it names: `<encoder>.json`
+ * as OpenCLIP keeps them, or `<encoder>/config.json` as Transformers does. What is not there is left out.
+ */
+export function readSidecars(checkpoint: string): Sidecars {
+  const path = checkpoint.replace(/\.[^./\\]+$/, '.yaml')
+  if (path === checkpoint || !existsSync(path)) return {}
+  const yaml = readYaml(path)
+  const encoder = textEncoderName(yaml)
+  if (encoder === undefined) return { yaml }
+  const places = [join(dirname(path), `${encoder}.json`), join(dirname(path), encoder, 'config.json')]
+  const place = places.find((candidate) => existsSync(candidate))
+  return place === undefined ? { yaml } : { yaml, textModel: readPlainJson(place) }
+}
+
+function readYaml(path: string): PlainMap {
+  const fail = (problem: string, cause?: unknown): never => {
+    throw new StudioError('bad-file', `${basename(path)}: ${problem}`, { cause, field: basename(path) })
+  }
+  const { size } = statSync(path)
+  if (size > maxYamlBytes) return fail(`${size} bytes of YAML, at most ${maxYamlBytes} expected`)
+  let document: unknown
+  try {
+    // The core schema makes plain data only. Aliases could blow a small file up, so few are allowed.
+    document = parse(readFileSync(path, 'utf8'), { schema: 'core', maxAliasCount: 100, logLevel: 'silent' })
+  } catch (cause) {
+    return fail(cause instanceof YAMLParseError ? `not YAML: ${cause.message.split('\n')[0]}` : 'not YAML', cause)
+  }
+  const plain = toPlainValue(document, fail)
+  return plain instanceof Map ? plain : fail('a mapping is expected')
+}
+
+/** A plain name under `cond_stage_config`; a path or a name with slashes is none of the files beside a checkpoint. */
+function textEncoderName(yaml: PlainMap): string | undefined {
+  let node: unknown = yaml
+  for (const key of ['model', 'params', 'cond_stage_config', 'params'])
+    node = node instanceof Map ? node.get(key) : undefined
+  if (!(node instanceof Map)) return undefined
+  const name: unknown = node.get('version') ?? node.get('arch')
+  return typeof name === 'string' && /^[\w-][\w.-]*$/.test(name) ? name : undefined
+}
