@@ -1,0 +1,106 @@
+import { open, readFile } from 'node:fs/promises'
+import sharp from 'sharp'
+import { StudioError } from '../errors.ts'
+import { toRgb } from './channels.ts'
+import { picture, type Rgb8, type Rgba8 } from './picture.ts'
+import { isPng } from './pngText.ts'
+
+/** What a picture from outside may cost. */
+export interface DecodeLimits {
+  /** Width times height, known from the header before anything is inflated. */
+  readonly maxPixels: number
+  readonly maxBytes: number
+}
+
+/** A picture of 10,000 × 10,000 and its 300 MB are more than any recipe wants. */
+export const decodeLimits: DecodeLimits = { maxPixels: 100_000_000, maxBytes: 256 << 20 }
+
+/** Hostile files can be slow as well as large. */
+const longestDecodeSeconds = 60
+
+/** Formats that are read. Anything else, markup above all, never reaches the decoder library. */
+export type PictureFormat = 'png' | 'jpeg' | 'webp' | 'avif' | 'gif' | 'tiff'
+
+const ascii = (bytes: Uint8Array, from: number, to: number) => Buffer.from(bytes.subarray(from, to)).toString('latin1')
+
+/** The format that the first bytes announce. */
+export function pictureFormat(bytes: Uint8Array): PictureFormat | undefined {
+  if (isPng(bytes)) return 'png'
+  if (bytes[0] === 0xff && bytes[1] === 0xd8 && bytes[2] === 0xff) return 'jpeg'
+  if (ascii(bytes, 0, 4) === 'RIFF' && ascii(bytes, 8, 12) === 'WEBP') return 'webp'
+  if (ascii(bytes, 4, 8) === 'ftyp' && ['avif', 'avis', 'mif1'].includes(ascii(bytes, 8, 12))) return 'avif'
+  if (/^GIF8[79]a$/.test(ascii(bytes, 0, 6))) return 'gif'
+  if (['II*\0', 'MM\0*'].includes(ascii(bytes, 0, 4))) return 'tiff'
+  return undefined
+}
+
+/**
+ * The picture in a file or in bytes: first frame, upright by its EXIF orientation, 8 bits sRGB, with alpha where any
+ * pixel is transparent. Colour profiles are not applied, as the reference does not.
+ */
+export async function decodePicture(
+  source: Uint8Array | string,
+  limits: DecodeLimits = decodeLimits,
+): Promise<Rgb8 | Rgba8> {
+  const where = typeof source === 'string' ? source : 'picture'
+  const bytes = typeof source === 'string' ? await readPictureFile(source, limits.maxBytes) : source
+  if (bytes.length > limits.maxBytes) {
+    throw new StudioError('too-large', `${where}: ${bytes.length} bytes, expected at most ${limits.maxBytes}`)
+  }
+  if (pictureFormat(bytes) === undefined) {
+    throw new StudioError('bad-file', `${where}: expected a PNG, JPEG, WebP, AVIF, GIF or TIFF picture`)
+  }
+  const { width, height } = await readHeader(bytes, where)
+  if (width * height > limits.maxPixels) {
+    throw new StudioError('too-large', `${where}: ${width}x${height}, expected at most ${limits.maxPixels} pixels`)
+  }
+  const pipeline = sharp(bytes, { failOn: 'truncated', limitInputPixels: limits.maxPixels, pages: 1, ignoreIcc: true })
+    .autoOrient()
+    .toColourspace('srgb')
+    .ensureAlpha()
+    .timeout({ seconds: longestDecodeSeconds })
+  const decoded = pipeline.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true })
+  const { data, info } = await refuseUnreadable(where, decoded)
+  const rgba = picture(4, info.width, info.height, new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
+  return isOpaque(rgba) ? toRgb(rgba) : rgba
+}
+
+function isOpaque({ data }: Rgba8): boolean {
+  for (let i = 3; i < data.length; i += 4) if (data[i] !== 255) return false
+  return true
+}
+
+async function readPictureFile(path: string, maxBytes: number): Promise<Uint8Array> {
+  try {
+    const file = await open(path)
+    try {
+      const { size } = await file.stat()
+      if (size > maxBytes) throw new StudioError('too-large', `${path}: ${size} bytes, expected at most ${maxBytes}`)
+      return await readFile(file)
+    } finally {
+      await file.close()
+    }
+  } catch (cause) {
+    if (cause instanceof StudioError) throw cause
+    throw new StudioError('missing-file', `${path}: ${(cause as Error).message}`, { cause, field: path })
+  }
+}
+
+async function readHeader(bytes: Uint8Array, where: string) {
+  const { width, height } = await refuseUnreadable(
+    where,
+    sharp(bytes, { limitInputPixels: false, pages: 1 }).metadata(),
+  )
+  if (!width || !height) throw new StudioError('bad-file', `${where}: a picture without a size`)
+  return { width, height }
+}
+
+/** What the decoder library says of a file, as our kind of error. */
+async function refuseUnreadable<T>(where: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (cause) {
+    const reason = (cause as Error).message.split('\n')[0]
+    throw new StudioError('bad-file', `${where}: ${reason}`, { cause })
+  }
+}
