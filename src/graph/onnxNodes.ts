@@ -70,6 +70,7 @@ const table: { readonly [Op in OpName]: Lower<Op> } = {
   Sigmoid: plain,
   Relu: plain,
   LeakyRelu: ({ alpha }) => attributes({ alpha: { float: alpha } }),
+  Erf: plain,
   Gelu: plain,
   Clip: ({ min, max }, _, tensors) => extra([tensors.floats([min], []), tensors.floats([max], [])]),
   Equal: plain,

@@ -23,6 +23,7 @@ export interface OpParams {
   Sigmoid: None
   Relu: None
   LeakyRelu: { readonly alpha: number }
+  Erf: None
   Gelu: None
   Clip: { readonly min: number; readonly max: number }
   Equal: None
@@ -33,7 +34,12 @@ export interface OpParams {
   MatMul: None
   /** x·wᵀ + bias. */
   Gemm: None
-  Conv: ConvParams
+  Conv: {
+    readonly stride: number
+    /** Zeros added to [top, left, bottom, right]. */
+    readonly pads: readonly [number, number, number, number]
+    readonly groups: number
+  }
   Softmax: { readonly axis: number }
   /** Over the last axis. */
   LayerNormalization: { readonly epsilon: number }
@@ -60,11 +66,6 @@ export interface OpParams {
   QuickGelu: { readonly alpha: number }
 }
 
-export interface ConvParams {
-  readonly stride: number
-  /** Zeros added to [top, left, bottom, right]. */
-  readonly pads: readonly [number, number, number, number]
-  readonly groups: number
-}
-
 export type OpName = keyof OpParams
+
+export type ConvParams = OpParams['Conv']

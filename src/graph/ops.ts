@@ -45,6 +45,9 @@ export const relu = (x: Value) => one('Relu', [x], {})
 /** x where positive, alpha · x elsewhere. */
 export const leakyRelu = (x: Value, alpha: number) => one('LeakyRelu', [x], { alpha })
 
+/** The error function. */
+export const erf = (x: Value) => one('Erf', [x], {})
+
 /** x · Φ(x), with the exact normal distribution function. */
 export const gelu = (x: Value) => one('Gelu', [x], {})
 

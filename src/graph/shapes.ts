@@ -31,6 +31,7 @@ const shapes: { readonly [Op in OpName]: Infer<Op> } = {
   Sigmoid: same,
   Relu: same,
   LeakyRelu: same,
+  Erf: same,
   Gelu: same,
   Clip: same,
   QuickGelu: same,
