@@ -33,6 +33,13 @@ export class FileHashes {
     return this.#remembered('sha256', path, () => sha256(path))
   }
 
+  /** The same where it is remembered already; reading a large file takes seconds. */
+  known(path: string): string | undefined {
+    const stats = statSync(path, { throwIfNoEntry: false })
+    if (!stats?.isFile()) return undefined
+    return this.#cache.known(keyOf('sha256', path), { size: stats.size, modified: stats.mtimeMs })
+  }
+
   /**
    * A LoRA's hash, which must survive a change of its metadata: what the trainer wrote into `sshs_model_hash`,
    * otherwise SHA-256 of what follows the header; of a file that is not safetensors, of all of it.
@@ -48,8 +55,12 @@ export class FileHashes {
     const stats = statSync(path, { throwIfNoEntry: false })
     if (!stats) throw new StudioError('missing-file', `${path} does not exist`, { field: basename(path) })
     const stamp = { size: stats.size, modified: stats.mtimeMs }
-    return this.#cache.remembered(`${kind}:${realpathSync(path)}`, stamp, compute)
+    return this.#cache.remembered(keyOf(kind, path), stamp, compute)
   }
+}
+
+function keyOf(kind: string, path: string): string {
+  return `${kind}:${realpathSync(path)}`
 }
 
 /** Digits of a hash that an infotext shows, by what it names. */

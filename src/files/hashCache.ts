@@ -28,8 +28,8 @@ export class HashCache {
 
   /** The hash remembered under `key` for a file of this stamp; computed where there is none. */
   remembered(key: string, stamp: FileStamp, compute: () => Promise<string>): Promise<string> {
-    const known = this.#read().get(key)
-    if (known && known.size === stamp.size && known.modified === stamp.modified) return Promise.resolve(known.hash)
+    const known = this.known(key, stamp)
+    if (known !== undefined) return Promise.resolve(known)
     const already = this.#underWay.get(key)
     if (already) return already
     const computing = compute()
@@ -40,6 +40,12 @@ export class HashCache {
       .finally(() => this.#underWay.delete(key))
     this.#underWay.set(key, computing)
     return computing
+  }
+
+  /** The hash remembered under `key` for a file of this stamp. */
+  known(key: string, stamp: FileStamp): string | undefined {
+    const entry = this.#read().get(key)
+    return entry && entry.size === stamp.size && entry.modified === stamp.modified ? entry.hash : undefined
   }
 
   #read(): Map<string, Remembered> {
