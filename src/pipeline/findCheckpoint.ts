@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { statSync } from 'node:fs'
+import { oldModelHash } from '../files/hash.ts'
 import type { CatalogEntry } from './catalog.ts'
 
 /** A checkpoint with what is known of its hash. */
@@ -27,7 +27,7 @@ export function findCheckpoint(files: readonly CheckpointFile[], query: string):
   const exact = files.find((file) => namesOf(file).includes(query))
   if (exact) return exact
   if (/^[0-9a-f]{8}$/.test(query)) {
-    const old = files.find((file) => oldHash(file.path) === query)
+    const old = files.find(({ path }) => statSync(path).isFile() && oldModelHash(path) === query)
     if (old) return old
   }
   const partial = files
@@ -41,24 +41,13 @@ export function findCheckpoint(files: readonly CheckpointFile[], query: string):
 function namesOf(file: CheckpointFile): readonly string[] {
   const { relativePath, stem, sha256, path } = file
   const withoutExtension = relativePath.replace(/\.(safetensors|ckpt)$/i, '')
-  const names = [checkpointTitle(file), relativePath, withoutExtension, withoutExtension.replaceAll('/', '_'), stem, path]
+  const names = [
+    checkpointTitle(file),
+    relativePath,
+    withoutExtension,
+    withoutExtension.replaceAll('/', '_'),
+    stem,
+    path,
+  ]
   return sha256 === undefined ? names : [...names, sha256.slice(0, 10), sha256, shortTitle(file)]
-}
-
-/** The hash by which checkpoints were known until early 2023: of 64 KiB, one MiB into the file. */
-export function oldHash(path: string): string | undefined {
-  let descriptor: number
-  try {
-    descriptor = openSync(path, 'r')
-  } catch {
-    return undefined
-  }
-  try {
-    if (!fstatSync(descriptor).isFile()) return undefined
-    const bytes = Buffer.alloc(0x10000)
-    const count = readSync(descriptor, bytes, 0, bytes.length, 0x100000)
-    return createHash('sha256').update(bytes.subarray(0, count)).digest('hex').slice(0, 8)
-  } finally {
-    closeSync(descriptor)
-  }
 }

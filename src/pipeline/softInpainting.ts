@@ -26,7 +26,8 @@ export function blendSoftly(original: Tensor, painted: Tensor, mask: Float32Arra
         lengthOriginal += from ** 2
         lengthPainted += to ** 2
       }
-      const wanted = (Math.sqrt(lengthOriginal) ** contrast * (1 - t) + Math.sqrt(lengthPainted) ** contrast * t) ** (1 / contrast)
+      const wanted =
+        (Math.sqrt(lengthOriginal) ** contrast * (1 - t) + Math.sqrt(lengthPainted) ** contrast * t) ** (1 / contrast)
       const stretch = wanted / (Math.sqrt(length) + 1e-4)
       for (let c = 0; c < channels; c++) data[(b * channels + c) * area + i]! *= stretch
     }
@@ -44,7 +45,12 @@ export function maskAt(mask: Float32Array, sigma: number, settings: SoftInpainti
  * How opaque the painted picture lies over the original, [h, w] in 0…255 at latent size, from how far its latent has
  * moved: what was hardly changed shows the original's own pixels again.
  */
-export function overlayMask(original: Tensor, painted: Tensor, mask: Float32Array, settings: SoftInpainting): Uint8Array {
+export function overlayMask(
+  original: Tensor,
+  painted: Tensor,
+  mask: Float32Array,
+  settings: SoftInpainting,
+): Uint8Array {
   const [, channels, height, width] = painted.shape as [number, number, number, number]
   const area = height * width
   let distance = new Float64Array(area)

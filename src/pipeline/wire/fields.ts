@@ -61,9 +61,7 @@ export function withDefault<T extends z.ZodType>(type: T, value: z.output<T>) {
 
 /** A field whose absence means "as the options say" and is told apart from every value. */
 export function optional<T extends z.ZodType>(type: T) {
-  return z
-    .preprocess((given) => (given === null ? undefined : given), type.optional())
-    .optional()
+  return z.preprocess((given) => (given === null ? undefined : given), type.optional()).optional()
 }
 
 /** Checks outside data against a schema; the error names the field, what was found and what was expected. */

@@ -1,0 +1,134 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { basename, dirname, join, parse } from 'node:path'
+import { StudioError } from '../errors.ts'
+import { FileHashes } from '../files/hash.ts'
+import { type CatalogEntry, listCheckpoints, listFiles } from './catalog.ts'
+import { type CheckpointFile, findCheckpoint } from './findCheckpoint.ts'
+import type { FileIdentity } from './recipe.ts'
+
+const weightExtensions = ['.safetensors', '.ckpt', '.pt', '.pth', '.bin']
+
+/** The model files of a data folder laid out as A1111's, by the names people use for them. */
+export class Library {
+  readonly dataDir: string
+  readonly hashes: FileHashes
+
+  constructor(dataDir: string) {
+    this.dataDir = dataDir
+    this.hashes = new FileHashes(join(dataDir, 'cache', 'hashes.json'))
+  }
+
+  checkpoints(): readonly CheckpointFile[] {
+    return listCheckpoints(this.#models('Stable-diffusion')).map((entry) => ({
+      ...entry,
+      sha256: this.hashes.known(entry.path),
+    }))
+  }
+
+  /** The checkpoint of that name; of an empty one the first there is. */
+  checkpoint(name: string, field: string): CheckpointFile {
+    const files = this.checkpoints()
+    const found = name === '' ? files[0] : findCheckpoint(files, name)
+    if (found) return found
+    const folder = this.#models('Stable-diffusion')
+    if (files.length === 0) throw new StudioError('missing-file', `${folder} holds no checkpoint`, { field })
+    throw unknown(field, 'checkpoint', name, files)
+  }
+
+  /**
+   * The VAE that goes with a checkpoint: a setting of `Automatic` takes the one beside it, named alike, or the one its
+   * card names; `None` the checkpoint's own.
+   */
+  vae(setting: string, checkpoint: CatalogEntry, isSettingFirst: boolean, field: string): FileIdentity | undefined {
+    if (setting === 'None') return undefined
+    const isNamed = setting !== 'Automatic' && setting !== 'auto'
+    if (!isNamed || !isSettingFirst) {
+      const own = this.#cardVae(checkpoint) ?? vaeBeside(checkpoint)
+      if (own !== undefined) return this.#identity(own)
+      if (!isNamed) return undefined
+    }
+    const files = this.vaes()
+    const found = files.find(({ path, stem, relativePath }) =>
+      [basename(path), stem, relativePath, path].includes(setting),
+    )
+    if (!found) throw unknown(field, 'VAE', setting, files)
+    return this.#identity(found.path)
+  }
+
+  vaes(): readonly CatalogEntry[] {
+    return listFiles(this.#models('VAE'), weightExtensions)
+  }
+
+  networks(): readonly CatalogEntry[] {
+    return ['Lora', 'LyCORIS'].flatMap((folder) => listFiles(this.#models(folder), weightExtensions))
+  }
+
+  embeddings(): readonly CatalogEntry[] {
+    const pictures = ['.png', '.webp', '.jxl', '.avif']
+    return listFiles(join(this.dataDir, 'embeddings'), [...weightExtensions, ...pictures]).filter(
+      ({ path }) => !/\.preview\.\w+$/i.test(path),
+    )
+  }
+
+  /** Upscaler models by the names lists show. */
+  upscalers(): readonly CatalogEntry[] {
+    return ['ESRGAN', 'RealESRGAN'].flatMap((folder) => listFiles(this.#models(folder), weightExtensions))
+  }
+
+  upscaler(name: string, field: string): CatalogEntry {
+    const files = this.upscalers()
+    const found = files.find(({ stem }) => stem === name)
+    if (!found) throw unknown(field, 'upscaler', name, [...files, ...builtInUpscalers.map((stem) => ({ stem }))])
+    return found
+  }
+
+  /** A small preview decoder, where there is one. */
+  previewDecoder(): CatalogEntry | undefined {
+    return listFiles(this.#models('VAE-taesd'), weightExtensions).find(({ stem }) => /taesd_decoder|taesd$/i.test(stem))
+  }
+
+  previewEncoder(): CatalogEntry | undefined {
+    return listFiles(this.#models('VAE-taesd'), weightExtensions).find(({ stem }) => /taesd_encoder/i.test(stem))
+  }
+
+  #models(folder: string): string {
+    return join(this.dataDir, 'models', folder)
+  }
+
+  #identity(path: string): FileIdentity {
+    return { name: basename(path), path, hash: this.hashes.known(path) }
+  }
+
+  /** The VAE that the user chose for this checkpoint on its card. */
+  #cardVae({ path }: CatalogEntry): string | undefined {
+    const { dir, name } = parse(path)
+    try {
+      const card: unknown = JSON.parse(readFileSync(join(dir, `${name}.json`), 'utf8'))
+      const vae = typeof card === 'object' && card !== null && 'vae' in card ? card.vae : undefined
+      return this.vaes().find((file) => basename(file.path) === vae)?.path
+    } catch {
+      return undefined
+    }
+  }
+}
+
+/** Upscalers that need no file. */
+export const builtInUpscalers = ['None', 'Lanczos', 'Nearest'] as const
+
+function vaeBeside({ path, stem }: CatalogEntry): string | undefined {
+  return ['.vae.pt', '.vae.ckpt', '.vae.safetensors']
+    .map((suffix) => join(dirname(path), stem + suffix))
+    .find((candidate) => existsSync(candidate))
+}
+
+/** The error of a name that is none, with those that are nearest at hand. */
+export function unknown(
+  field: string,
+  kind: string,
+  name: string,
+  files: readonly { readonly stem: string }[],
+): StudioError {
+  const names = files.slice(0, 20).map(({ stem }) => stem)
+  const choice = names.length === 0 ? 'there is none' : `there are ${names.join(', ')}`
+  return new StudioError('unknown-name', `${field}: no ${kind} is called "${name}"; ${choice}`, { field })
+}
