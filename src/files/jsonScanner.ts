@@ -6,6 +6,24 @@ const maxDepth = 4
 /** UTF-16 units in a key; a tensor's path is never near it. */
 const maxKeyLength = 4096
 
+/** Keys of one object. Most objects have three, for which a list is much cheaper than a set. */
+class KeySet {
+  private readonly few: string[] = []
+  private many: Set<string> | undefined
+
+  /** False if the key is there already. */
+  add(key: string): boolean {
+    if (this.many) {
+      if (this.many.has(key)) return false
+      this.many.add(key)
+      return true
+    }
+    if (this.few.includes(key)) return false
+    if (this.few.push(key) > 8) this.many = new Set(this.few)
+    return true
+  }
+}
+
 /**
  * Reads JSON of a known structure front to back without building a tree, so that a hostile text of many megabytes
  * costs no memory beyond what is asked for. Stricter than `JSON.parse`: a key may appear only once in an object,
@@ -22,12 +40,11 @@ export class JsonScanner {
 
   /** Reads an object, calling `member` with each key; it must read the value. */
   object(member: (key: string) => void): void {
-    const keys = new Set<string>()
+    const keys = new KeySet()
     this.sequence('{', '}', () => {
       const key = this.string()
       if (key.length > maxKeyLength) this.fail(`a key of ${key.length} characters, at most ${maxKeyLength} expected`)
-      if (keys.has(key)) this.fail(`the key ${JSON.stringify(key)} appears twice`)
-      keys.add(key)
+      if (!keys.add(key)) this.fail(`the key ${JSON.stringify(key)} appears twice`)
       this.expect(':')
       member(key)
     })
@@ -57,10 +74,19 @@ export class JsonScanner {
   /** A non-negative integer without sign, fraction or exponent, small enough to be exact. */
   integer(): number {
     this.skipSpace()
-    const digits = this.match(/(?:0|[1-9]\d*)(?![\d.eE])/y)
-    if (digits === undefined) return this.fail('expected a non-negative integer')
-    const value = Number(digits)
-    if (!Number.isSafeInteger(value)) this.fail(`the integer ${digits.slice(0, 24)} overflows`)
+    const start = this.at
+    let value = 0
+    for (;;) {
+      const digit = this.text.charCodeAt(this.at) - 0x30
+      if (!(digit >= 0 && digit <= 9)) break
+      value = value * 10 + digit
+      if (!Number.isSafeInteger(value)) this.fail('an integer that overflows')
+      this.at++
+    }
+    const hasLeadingZero = this.at - start > 1 && this.text.charAt(start) === '0'
+    if (this.at === start || hasLeadingZero || /[.eE]/.test(this.text.charAt(this.at))) {
+      this.fail('expected a non-negative integer')
+    }
     return value
   }
 
@@ -70,9 +96,7 @@ export class JsonScanner {
     if (next === '{') this.object(() => this.skip())
     else if (next === '[') this.array(() => this.skip())
     else if (next === '"') this.string()
-    else if (this.match(/-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y) === undefined) {
-      this.fail('expected a value')
-    }
+    else this.skipScalar()
   }
 
   /** The first character of what comes next, which tells its kind; empty at the end. */
@@ -88,6 +112,13 @@ export class JsonScanner {
 
   fail(problem: string): never {
     throw new JsonError(`${problem}, at character ${this.at}`)
+  }
+
+  private skipScalar(): void {
+    const scalar = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y
+    scalar.lastIndex = this.at
+    if (!scalar.test(this.text)) this.fail('expected a value')
+    this.at = scalar.lastIndex
   }
 
   private unescape(raw: string): string {
@@ -121,13 +152,6 @@ export class JsonScanner {
       this.fail(`expected ${character}, found ${found === '' ? 'the end' : JSON.stringify(found)}`)
     }
     this.at++
-  }
-
-  private match(pattern: RegExp): string | undefined {
-    pattern.lastIndex = this.at
-    const found = pattern.exec(this.text)?.[0]
-    if (found !== undefined) this.at += found.length
-    return found
   }
 
   private skipSpace(): void {
