@@ -35,7 +35,7 @@ export function conv2d(scope: Scope, x: Value, options: Conv2dOptions): Value {
   const inside = wraps ? wrapped(x, padding) : x
   const zeros = wraps ? 0 : padding
   const y = conv(inside, weight, bias, { stride, pads: [zeros, zeros, zeros, zeros], groups: 1 })
-  return adapted(scope, { path: scope.path, kind: 'conv', weightShape, stride, padding }, x, y)
+  return adapted(scope, { path: scope.path, kind: 'conv', weightShape, stride, padding: zeros }, inside, y)
 }
 
 /** A picture continued beyond each edge by what lies inside the opposite one. */
