@@ -1,89 +1,88 @@
 import type { Tensor } from '../tensor/tensor.ts'
+import type { Matrix } from './matrix.ts'
 
 /**
- * What a network file holds for one layer of a model, as float32, in the layer's own dimensions. W is the layer's
- * weight [out, in] or [out, in, kh, kw]; ΔW is what strength 1 adds to it.
+ * What a network file holds for one layer of a model, as float32 and fitted to that layer. Every matrix has two
+ * dimensions: W, the layer's weight, is seen as [out, columns] with columns = in·kh·kw. ΔW is what strength 1 adds.
  */
 export type LayerAdapter = LowRank | Hadamard | Kronecker | Scaling | Difference | Rotation | Butterfly | Glora
 
 /** LoRA (Hu et al. 2021) and LoCon: ΔW = scale · up·down. */
-export interface LowRank extends Decomposed {
+export interface LowRank {
   readonly family: 'lora'
-  /** [rank, in] or [rank, in, kh, kw]; a middle tensor of Tucker form is multiplied in. */
-  readonly down: Tensor
   /** [out, rank]. */
-  readonly up: Tensor
+  readonly up: Matrix
+  /** [rank, columns]; a middle tensor of the Tucker form is multiplied in. */
+  readonly down: Matrix
   /** alpha / rank of the file; 1 where it has no alpha. */
   readonly scale: number
+  readonly magnitude?: Magnitude
 }
 
-/** LoHa (LyCORIS): ΔW = scale · (a₁·b₁ ⊙ a₂·b₂), each b multiplied with its Tucker core where there is one. */
-export interface Hadamard extends Decomposed {
+/** LoHa (LyCORIS): ΔW = scale · (a₁·b₁ ⊙ a₂·b₂); Tucker cores are multiplied into b. */
+export interface Hadamard {
   readonly family: 'loha'
   /** [out, rank]. */
-  readonly a1: Tensor
-  /** [rank, in·kh·kw]. */
-  readonly b1: Tensor
-  readonly a2: Tensor
-  readonly b2: Tensor
+  readonly a1: Matrix
+  /** [rank, columns]. */
+  readonly b1: Matrix
+  readonly a2: Matrix
+  readonly b2: Matrix
   readonly scale: number
+  readonly magnitude?: Magnitude
 }
 
-/** LoKr (LyCORIS): ΔW = scale · w₁ ⊗ w₂. */
-export interface Kronecker extends Decomposed {
+/** LoKr (LyCORIS): ΔW = scale · w₁ ⊗ w₂, whose shapes [out₁, in₁] and [out₂, columns₂] multiply to W's. */
+export interface Kronecker {
   readonly family: 'lokr'
-  /** [out₁, in₁]. */
-  readonly w1: Tensor
-  /** [out₂, in₂·kh·kw]. */
-  readonly w2: Tensor
+  readonly w1: Matrix
+  readonly w2: Matrix
   readonly scale: number
+  readonly magnitude?: Magnitude
 }
 
-/** (IA)³ (Liu et al. 2022): ΔW = w ⊙ W, one factor for each output row or input column. */
+/** (IA)³ (Liu et al. 2022): ΔW = factors ⊙ W, [out, 1] or [1, columns]. */
 export interface Scaling {
   readonly family: 'ia3'
-  readonly factors: Tensor
-  readonly axis: 'out' | 'in'
+  readonly factors: Matrix
 }
 
-/** Full and norm networks: the differences themselves, of the weight, of the bias, or of both. */
-export interface Difference extends Decomposed {
+/** Full networks and those of norms: the differences themselves, of the weight, of the bias, or of both. */
+export interface Difference {
   readonly family: 'full' | 'norm'
-  readonly weight: Tensor | undefined
-  readonly bias: Tensor | undefined
+  readonly weight?: Matrix
+  readonly bias?: Matrix
+  readonly magnitude?: Magnitude
 }
 
-/** OFT (Qiu et al. 2023): W' = R·W, R block-diagonal over output rows. */
+/** OFT (Qiu et al. 2023): W + ΔW = R·W, R block-diagonal. */
 export interface Rotation {
   readonly family: 'oft'
-  /** [blocks, size, size]; row i of a block's product is Σⱼ R[i, j]·Wⱼ. */
+  /** [blocks, size, size]. */
   readonly blocks: Tensor
-  /** Factor of each output row. */
-  readonly rescale: Tensor | undefined
+  /** A last factor of each row, [out, 1]. */
+  readonly rescale?: Matrix
 }
 
-/** BOFT (Liu et al. 2023): a product of block rotations, each over another interleaving of the rows. */
+/** BOFT (Liu et al. 2023): R is a product of such rotations, each over another interleaving of the rows. */
 export interface Butterfly {
   readonly family: 'boft'
   /** [stages, blocks, size, size]. */
   readonly stages: Tensor
-  readonly rescale: Tensor | undefined
+  readonly rescale?: Matrix
 }
 
-/** GLoRA (Chavan et al. 2023): ΔW = scale · (b₁·b₂ + W·a₁·a₂). */
+/** GLoRA (Chavan et al. 2023): ΔW = scale · (b·d + W·a·c). */
 export interface Glora {
   readonly family: 'glora'
-  readonly a1: Tensor
-  readonly a2: Tensor
-  readonly b1: Tensor
-  readonly b2: Tensor
+  /** [columns, rank] and [rank, columns]: what is added to the identity on the right of W. */
+  readonly a: Matrix
+  readonly c: Matrix
+  /** [out, rank] and [rank, columns]. */
+  readonly b: Matrix
+  readonly d: Matrix
   readonly scale: number
 }
 
-/** What the families with a ΔW of their own may carry besides. */
-interface Decomposed {
-  /**
-   * DoRA (Liu et al. 2024): the magnitudes which W + ΔW is given, along output rows [out, 1] or input columns [1, in].
-   */
-  readonly magnitude: Tensor | undefined
-}
+/** DoRA (Liu et al. 2024): the lengths which the rows [out, 1] or input channels [1, in] of W + ΔW are brought to. */
+export type Magnitude = Matrix
