@@ -28,7 +28,10 @@ interface Group extends OpenGroup {
 }
 
 const special = /[\\()[\]:|]/g
-const number = new RegExp(`^[${spaceClass}]*([+-]?(?:[0-9]+\\.?[0-9]*|\\.[0-9]+)(?:[eE][+-]?[0-9]+)?)[${spaceClass}]*$`, 'u')
+const number = new RegExp(
+  `^[${spaceClass}]*([+-]?(?:[0-9]+\\.?[0-9]*|\\.[0-9]+)(?:[eE][+-]?[0-9]+)?)[${spaceClass}]*$`,
+  'u',
+)
 
 /**
  * Reads `[from:to:when]`, `[to:when]`, `[from::when]` and `[a|b|…]`, nested in each other, in `(…)`, `(…:…)`
