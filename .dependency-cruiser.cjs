@@ -7,6 +7,7 @@ const floors = [
   ['models'],
   ['lora'],
   ['pipeline'],
+  ['dataset', 'metrics', 'train'],
   ['cli'],
 ]
 
