@@ -1,24 +1,22 @@
-import type { WeightEntry } from '../files/weights.ts'
-import { type Dim, mulDims, symbol } from '../graph/dim.ts'
+import { type Dim, symbol } from '../graph/dim.ts'
 import { Graph } from '../graph/value.ts'
 import type { Emit } from '../nn/emit.ts'
-import { type Adapter, Scope } from '../nn/scope.ts'
+import { type Adapter, Scope, type WeightSource } from '../nn/scope.ts'
 import { clipText } from './clipText.ts'
 import type { ModelConfig } from './configs.ts'
-import { unet } from './unet.ts'
+import { type UnetOptions, unet } from './unet.ts'
 import { vaeDecode, vaeEncode } from './vae.ts'
 
 export interface GraphOptions {
   /** The checkpoint, by CompVis names with their prefixes (`model.diffusion_model.…`). */
-  readonly weights: ReadonlyMap<string, WeightEntry>
+  readonly weights: WeightSource
   readonly emit?: Emit
   readonly adapter?: Adapter
 }
 
-/** A latent's height and width. */
-export interface LatentSize {
-  readonly height: number
-  readonly width: number
+export interface UnetGraphOptions extends GraphOptions, UnetOptions {
+  /** A latent's height and width, for a graph of that size alone. */
+  readonly size?: { readonly height: number; readonly width: number }
 }
 
 /** The text encoder: `tokens`, `injected`, `isInjected` → `hidden`, as `clipText` has them. */
@@ -39,19 +37,23 @@ export function textGraph(config: ModelConfig, options: GraphOptions, { skip }: 
 
 /**
  * The denoiser: `latent` [B, C, H, W], `timesteps` [B], `context` [B, S, D] → `prediction` [B, 4, H, W].
- * Without a size it takes every height and width that halves exactly at each level (for SD 1 and 2, multiples of 8).
+ * Unless given a size it takes every height and width that halves exactly at each level (for SD 1 and 2, multiples of 8).
  */
-export function unetGraph(config: ModelConfig, options: GraphOptions, size?: LatentSize): Graph {
+export function unetGraph(config: ModelConfig, options: UnetGraphOptions): Graph {
   const graph = new Graph()
   const batch = symbol('batch')
   const halvings = 2 ** (config.unet.mult.length - 1)
   const inputs = {
-    latent: graph.input('latent', [batch, config.unet.inChannels, ...space(size, halvings)]),
+    latent: graph.input('latent', [
+      batch,
+      config.unet.inChannels,
+      ...(options.size ? [options.size.height, options.size.width] : openSpace(halvings)),
+    ]),
     timesteps: graph.input('timesteps', [batch]),
     context: graph.input('context', [batch, symbol('tokens'), config.unet.contextWidth]),
   }
   const scope = new Scope({ graph, ...options }).at('model.diffusion_model')
-  graph.output('prediction', unet(scope, inputs, config.unet))
+  graph.output('prediction', unet(scope, inputs, config.unet, options))
   return graph
 }
 
@@ -68,13 +70,13 @@ export function decoderGraph(config: ModelConfig, options: GraphOptions): Graph 
 export function encoderGraph(config: ModelConfig, options: GraphOptions): Graph {
   const graph = new Graph()
   const halvings = 2 ** (config.vae.mult.length - 1)
-  const picture = graph.input('picture', [symbol('batch'), 3, ...space(undefined, halvings)])
+  const picture = graph.input('picture', [symbol('batch'), 3, ...openSpace(halvings)])
   const scope = new Scope({ graph, ...options }).at('first_stage_model')
   graph.output('moments', vaeEncode(scope, picture, config.vae))
   return graph
 }
 
-function space(size: LatentSize | undefined, multiple: number): readonly Dim[] {
-  if (size) return [size.height, size.width]
-  return [mulDims(multiple, symbol('height')), mulDims(multiple, symbol('width'))]
+/** A height and width of which each is a multiple. */
+function openSpace(multiple: number): readonly Dim[] {
+  return [symbol('height', multiple), symbol('width', multiple)]
 }

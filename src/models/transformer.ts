@@ -5,13 +5,21 @@ import { conv2d, linear } from '../nn/linear.ts'
 import { groupNorm, layerNorm } from '../nn/norm.ts'
 import type { Scope } from '../nn/scope.ts'
 import type { UnetConfig } from './configs.ts'
+import { type TokenMerging, tokenMerging } from './tokenMerging.ts'
 
 /**
  * Transformer over the pixels of a feature map, each of which reads the others and the prompt (Rombach et al. 2022).
+ * `mergedTokens` is the share of tokens that `tokenMerging` takes out of self-attention.
  *
  * Shapes: `x` [B, C, H, W], `context` [B, S, D] → [B, C, H, W].
  */
-export function spatialTransformer(scope: Scope, x: Value, context: Value, config: UnetConfig): Value {
+export function spatialTransformer(
+  scope: Scope,
+  x: Value,
+  context: Value,
+  config: UnetConfig,
+  mergedTokens: number,
+): Value {
   const channels = numberAt(x, 1)
   const heads = 'count' in config.heads ? config.heads.count : channels / config.heads.channels
   const [batch, , height, width] = x.shape
@@ -24,7 +32,8 @@ export function spatialTransformer(scope: Scope, x: Value, context: Value, confi
     ? linear(scope.at('proj_in'), toTokens(normal), project)
     : toTokens(conv2d(scope.at('proj_in'), normal, { ...project, kernel: 1 }))
   for (let depth = 0; depth < config.transformerDepth; depth++) {
-    h = transformerBlock(scope.at('transformer_blocks').at(depth), h, context, heads)
+    const merging = mergedTokens > 0 ? tokenMerging(h, mapSize(x), mergedTokens) : undefined
+    h = transformerBlock(scope.at('transformer_blocks').at(depth), h, context, { heads, merging })
   }
   h = config.isLinearInTransformer
     ? toMap(linear(scope.at('proj_out'), h, project))
@@ -32,10 +41,21 @@ export function spatialTransformer(scope: Scope, x: Value, context: Value, confi
   return add(h, x)
 }
 
+function mapSize(x: Value): { height: number; width: number } {
+  return { height: numberAt(x, 2), width: numberAt(x, 3) }
+}
+
 /** Self-attention, cross-attention and a gated feed-forward layer, each beside a skip: x [B, T, C] → [B, T, C]. */
-function transformerBlock(scope: Scope, x: Value, context: Value, heads: number): Value {
+function transformerBlock(
+  scope: Scope,
+  x: Value,
+  context: Value,
+  { heads, merging }: { heads: number; merging: TokenMerging | undefined },
+): Value {
   let h = layerNorm(scope.at('norm1'), x)
-  x = add(multiHead(scope.at('attn1'), h, h, heads), x)
+  if (merging) h = merging.merge(h)
+  const self = multiHead(scope.at('attn1'), h, h, heads)
+  x = add(merging ? merging.unmerge(self) : self, x)
   h = layerNorm(scope.at('norm2'), x)
   x = add(multiHead(scope.at('attn2'), h, context, heads), x)
   return add(feedForward(scope.at('ff.net'), layerNorm(scope.at('norm3'), x)), x)

@@ -17,15 +17,26 @@ export interface UnetInputs {
   readonly context: Value
 }
 
+export interface UnetOptions {
+  /** Share of the pixels' tokens merged before self-attention at full size; needs a latent whose size is numbers. */
+  readonly tokenMergingRatio?: number
+}
+
 /**
  * The latent-diffusion UNet (Rombach et al. 2022): a way down that halves the picture at each level, a way up that
  * joins each map with its twin from the way down. Returns the predicted noise, or v, [B, outChannels, H, W].
  */
-export function unet(scope: Scope, { latent, timesteps, context }: UnetInputs, config: UnetConfig): Value {
+export function unet(
+  scope: Scope,
+  { latent, timesteps, context }: UnetInputs,
+  config: UnetConfig,
+  { tokenMergingRatio = 0 }: UnetOptions = {},
+): Value {
   const { channels, mult, resBlocks, attention } = config
   const { emit } = scope
   const temb = timeEmbedding(scope.at('time_embed'), timesteps, channels)
-  const transformer = (at: Scope, x: Value) => spatialTransformer(at, x, context, config)
+  const transformer = (at: Scope, x: Value) =>
+    spatialTransformer(at, x, context, config, sameDim(dimAt(x, 2), dimAt(latent, 2)) ? tokenMergingRatio : 0)
 
   const input = scope.at('input_blocks')
   let h = conv2d(input.at('0.0'), latent, { out: channels, kernel: 3 })

@@ -21,10 +21,14 @@ export interface LayerSite {
 /** Called for every linear and convolution with its input and output; returns what takes the output's place. */
 export type Adapter = (site: LayerSite, x: Value, y: Value) => Value
 
+/** The checkpoint, by the names models ask for; a map of entries is one. */
+export interface WeightSource {
+  get(name: string, shape: readonly number[]): WeightEntry | undefined
+}
+
 export interface ScopeOptions {
   readonly graph: Graph
-  /** The checkpoint, by the names models ask for. */
-  readonly weights: ReadonlyMap<string, WeightEntry>
+  readonly weights: WeightSource
   readonly emit?: Emit
   readonly adapter?: Adapter
 }
@@ -38,7 +42,7 @@ export class Scope {
   readonly graph: Graph
   readonly emit: Emit
   readonly adapter: Adapter | undefined
-  readonly #weights: ReadonlyMap<string, WeightEntry>
+  readonly #weights: WeightSource
 
   constructor({ graph, weights, emit = float32Emit, adapter }: ScopeOptions, path = '') {
     this.path = path
@@ -62,11 +66,6 @@ export class Scope {
     return new Scope(options, this.path)
   }
 
-  /** Whether the checkpoint has a tensor of that name here. */
-  has(name: string): boolean {
-    return this.#weights.has(this.#join(name))
-  }
-
   /** A tensor of the checkpoint as float32, of exactly this shape but for trailing dimensions of 1. */
   weight(name: string, shape: readonly number[]): Value {
     return cast(this.stored(name, shape), 'float32')
@@ -75,7 +74,7 @@ export class Scope {
   /** The same in the element type it enters with, for tables of which only some rows are worth a cast. */
   stored(name: string, shape: readonly number[]): Value {
     const path = this.#join(name)
-    const entry = this.#weights.get(path)
+    const entry = this.#weights.get(path, shape)
     if (!entry) {
       throw new StudioError('wrong-architecture', `${path}: missing, a tensor of [${shape.join(', ')}] is expected`, {
         field: path,
