@@ -3,8 +3,9 @@
     python scripts/goldens/networks.py src/lora/goldens/families.safetensors
 
 Written with lycoris_lora 4.1.3, peft 0.21.2, torch 2.15.0 (CPU, float32). Every case is one layer whose adapter has
-random numbers; tensors are named `case/part`. `weight` and `bias` are the layer's, `merged` and `mergedBias` what the
-package merges at strength 1, and `net.…` the adapter's state dict as the package would save it.
+random numbers; tensors are named `case/part`. `weight` and `bias` are the layer's, `merged` and `mergedBias` what it
+applies with the adapter on it, read off its answers to impulses, and `net.…` the adapter's state dict as the package
+would save it.
 """
 
 import sys
@@ -12,7 +13,6 @@ import sys
 import torch
 from lycoris.modules.boft import ButterflyOFTModule
 from lycoris.modules.diag_oft import DiagOFTModule
-from lycoris.modules.dylora import DyLoraModule
 from lycoris.modules.full import FullModule
 from lycoris.modules.glora import GLoRAModule
 from lycoris.modules.ia3 import IA3Module
@@ -37,7 +37,10 @@ def conv(kernel=3):
 
 
 def record(case, layer, Module, **options):
+    original = {name: value.detach().clone() for name, value in layer.named_parameters()}
     module = Module("layer", layer, 1.0, **options)
+    module.apply_to()
+    module.eval()
     with torch.no_grad():
         for name, parameter in module.named_parameters():
             if name.startswith("org_"):
@@ -47,19 +50,36 @@ def record(case, layer, Module, **options):
             parameter.copy_(torch.randn_like(parameter) * spread + centre)
     state = {k: v for k, v in module.state_dict().items() if not k.startswith("org_")}
     with torch.no_grad():
-        if case in ("loha-conv", "lokr-conv", "lokr-conv1"):  # 4.1.3 leaves out the kernel in the shape of these differences
-            merged, merged_bias = layer.weight + module.get_weight(layer.weight.shape).reshape(layer.weight.shape), None
-        else:
-            merged, merged_bias = module.get_merged_weight(multiplier=1.0)
-    keep(case, layer, merged, merged_bias, state)
+        merged, merged_bias = effective(layer, original["weight"].shape)
+    keep(case, original, merged, merged_bias, state)
 
 
-def keep(case, layer, merged, merged_bias, state):
-    tensors[f"{case}/weight"] = layer.weight.detach().clone()
-    tensors[f"{case}/merged"] = merged.detach().reshape(layer.weight.shape).clone()
-    if layer.bias is not None:
-        tensors[f"{case}/bias"] = layer.bias.detach().clone()
-        tensors[f"{case}/mergedBias"] = (layer.bias if merged_bias is None else merged_bias).detach().clone()
+def effective(layer, shape):
+    """The weight and bias that a layer applies, read off what it makes of impulses."""
+    if len(shape) == 1:  # the weight and bias of a normalisation, from two inputs of known statistics
+        x = torch.randn(1, shape[0], 8, 8)
+        normal = torch.nn.functional.group_norm(x, layer.num_groups, eps=layer.eps)
+        y = layer(x)
+        points = normal.reshape(shape[0], -1), y.reshape(shape[0], -1)
+        pairs = [torch.linalg.lstsq(torch.stack([n, torch.ones_like(n)], 1), v).solution for n, v in zip(*points)]
+        weight, bias = torch.stack(pairs).unbind(1)
+        return weight, bias
+    if len(shape) == 2:
+        bias = layer(torch.zeros(1, shape[1]))[0]
+        return (layer(torch.eye(shape[1])) - bias).T, bias
+    out, inputs, size, _ = shape
+    bias = layer(torch.zeros(1, inputs, size, size))[0, :, 0, 0]
+    impulses = torch.zeros(inputs, inputs, size, size)
+    impulses[range(inputs), range(inputs), size // 2, size // 2] = 1
+    answer = layer(impulses) - bias[:, None, None]
+    return answer.flip(2, 3).transpose(0, 1), bias
+
+
+def keep(case, original, merged, merged_bias, state):
+    tensors[f"{case}/weight"] = original["weight"]
+    tensors[f"{case}/bias"] = original["bias"]
+    tensors[f"{case}/merged"] = merged.contiguous()
+    tensors[f"{case}/mergedBias"] = merged_bias.contiguous()
     for name, value in state.items():
         tensors[f"{case}/net.{name}"] = value.detach().clone().contiguous()
 
@@ -74,7 +94,6 @@ record("dora", linear(), LoConModule, weight_decompose=True, **rank)
 record("dora-conv", conv(), LoConModule, weight_decompose=True, **rank)
 record("dora-input", linear(), LoConModule, weight_decompose=True, wd_on_out=False, **rank)
 record("dora-input-conv", conv(), LoConModule, weight_decompose=True, wd_on_out=False, **rank)
-record("dylora-conv", conv(), DyLoraModule, **rank)
 record("loha", linear(), LohaModule, **rank)
 record("loha-conv", conv(), LohaModule, **rank)
 record("loha-tucker", conv(), LohaModule, use_tucker=True, **rank)
@@ -105,14 +124,14 @@ record("glora-conv", conv(), GLoRAModule, **rank)
 
 # PEFT's own DoRA: magnitudes of output rows, alpha outside the file.
 layer = torch.nn.Sequential(linear())
-plain = torch.nn.Linear(24, 16)
-plain.load_state_dict(layer[0].state_dict())
-adapted = get_peft_model(layer, LoraConfig(r=4, lora_alpha=4, target_modules=["0"], use_dora=True))
+original = {name.removeprefix("0."): value.detach().clone() for name, value in layer.named_parameters()}
+adapted = get_peft_model(layer, LoraConfig(r=4, lora_alpha=4, target_modules=["0"], use_dora=True)).eval()
 with torch.no_grad():
     for name, parameter in adapted.named_parameters():
         if "lora_" in name:
             parameter.add_(torch.randn_like(parameter) * 0.3)
+    merged, merged_bias = effective(adapted, original["weight"].shape)
 state = {k.removeprefix("base_model.model.0."): v for k, v in get_peft_model_state_dict(adapted).items()}
-keep("peft-dora", plain, adapted.merge_and_unload()[0].weight, None, state)
+keep("peft-dora", original, merged, merged_bias, state)
 
 save_file(tensors, sys.argv[1])
