@@ -57,7 +57,7 @@ export function unetFromDiffusers(names: Iterable<string>): ReadonlyMap<string, 
 }
 
 /** Layers of a UNet's residual block: diffusers' name, the checkpoint's. */
-const unetResnet: readonly (readonly [string, string])[] = [
+export const unetResnet: readonly (readonly [string, string])[] = [
   ['norm1', 'in_layers.0'],
   ['conv1', 'in_layers.2'],
   ['time_emb_proj', 'emb_layers.1'],
@@ -117,7 +117,7 @@ export function openClipFromTransformers(names: Iterable<string>): ReadonlyMap<s
 }
 
 /** Layers of a text transformer's block: Transformers' name, OpenCLIP's (its joint projection already split). */
-const openClipLayers: readonly (readonly [string, string])[] = [
+export const openClipLayers: readonly (readonly [string, string])[] = [
   ['self_attn.q_proj', 'attn.q_proj'],
   ['self_attn.k_proj', 'attn.k_proj'],
   ['self_attn.v_proj', 'attn.v_proj'],
