@@ -78,3 +78,8 @@ export type TimestepSampler = (
   timesteps: readonly number[],
   options: TimestepOptions,
 ) => AsyncGenerator<Step, void, void>
+
+/** Neighbours of a list: where each step starts and ends. */
+export function* pairs(levels: readonly number[]): Generator<readonly [number, number]> {
+  for (let i = 0; i + 1 < levels.length; i++) yield [levels[i]!, levels[i + 1]!]
+}

@@ -1,0 +1,47 @@
+const poolSize = 24
+
+/**
+ * NumPy's SeedSequence with a pool of 24 words (O'Neill's seed_seq, improved): the first word that an entropy and the
+ * path of a spawned child are hashed to. Entropy and path hold integers from 0 on.
+ */
+export function seedSequence(entropy: bigint, spawnKey: readonly number[] = []): number {
+  const words = wordsOf(entropy)
+  if (spawnKey.length > 0) {
+    while (words.length < poolSize) words.push(0)
+    for (const key of spawnKey) words.push(...wordsOf(BigInt(key)))
+  }
+
+  let hashConstant = 0x43b0d7e5
+  const hash = (word: number): number => {
+    const mixed = word ^ hashConstant
+    hashConstant = Math.imul(hashConstant, 0x931e8875)
+    return fold(Math.imul(mixed, hashConstant))
+  }
+
+  const pool = Array.from({ length: poolSize }, (_, i) => hash(words[i] ?? 0))
+  for (let from = 0; from < poolSize; from++) {
+    for (let to = 0; to < poolSize; to++) {
+      if (from !== to) pool[to] = mix(pool[to]!, hash(pool[from]!))
+    }
+  }
+  for (const word of words.slice(poolSize)) {
+    for (let to = 0; to < poolSize; to++) pool[to] = mix(pool[to]!, hash(word))
+  }
+  const first = 0x8b51f9dd
+  return fold(Math.imul(pool[0]! ^ first, Math.imul(first, 0x58f38ded))) >>> 0
+}
+
+function mix(x: number, y: number): number {
+  return fold(Math.imul(0xca01f9dd, x) - Math.imul(0x4973f715, y))
+}
+
+function fold(word: number): number {
+  return word ^ (word >>> 16)
+}
+
+/** 32-bit words of a number, the lowest first; at least one. */
+function wordsOf(value: bigint): number[] {
+  const words = [Number(value & 0xffffffffn)]
+  for (let rest = value >> 32n; rest > 0n; rest >>= 32n) words.push(Number(rest & 0xffffffffn))
+  return words
+}
