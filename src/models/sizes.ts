@@ -4,8 +4,8 @@ import { prefixes } from './keys.ts'
 
 type Weights = ReadonlyMap<string, WeightEntry>
 
-/** Deeper than any model of the family: a name may claim any index. */
-const maxIndex = 128
+/** Highest indices in any model of the family. A name may claim any; one beyond is no part of such a model. */
+const highest = { inputBlock: 47, transformerBlock: 15, textLayer: 63, vaeLevel: 7, vaeBlock: 7 } as const
 
 /** What the shapes of a UNet's tensors tell of it: all but the number of heads. Undefined without its first layers. */
 export function unetSizes(weights: Weights): Omit<UnetConfig, 'heads'> | undefined {
@@ -29,7 +29,7 @@ export function unetSizes(weights: Weights): Omit<UnetConfig, 'heads'> | undefin
     inLevel = 0
     attends = false
   }
-  for (let block = 1; block <= lastIndex(weights, `${prefixes.unet}input_blocks.`); block++) {
+  for (let block = 1; block <= lastIndex(weights, `${prefixes.unet}input_blocks.`, highest.inputBlock); block++) {
     if (has(`input_blocks.${block}.0.op.`)) {
       endLevel()
       continue
@@ -49,7 +49,10 @@ export function unetSizes(weights: Weights): Omit<UnetConfig, 'heads'> | undefin
     mult,
     resBlocks,
     attention,
-    transformerDepth: Math.max(1, 1 + lastIndex(weights, `${prefixes.unet}${middle}.transformer_blocks.`)),
+    transformerDepth: Math.max(
+      1,
+      1 + lastIndex(weights, `${prefixes.unet}${middle}.transformer_blocks.`, highest.transformerBlock),
+    ),
     contextWidth: dim(`${middle}.transformer_blocks.0.attn2.to_k.weight`, 1) ?? 0,
     isLinearInTransformer: weights.get(`${prefixes.unet}${middle}.proj_in.weight`)?.shape.length === 2,
   }
@@ -67,7 +70,7 @@ export function textSizes(weights: Weights): Omit<TextConfig, 'heads' | 'skipped
   const layers = isClip ? 'encoder.layers' : 'transformer.resblocks'
   return {
     kind,
-    layers: 1 + lastIndex(weights, `${prefix}${layers}.`),
+    layers: 1 + lastIndex(weights, `${prefix}${layers}.`, highest.textLayer),
     width,
     mlpWidth: dim(`${layers}.0.${isClip ? 'mlp.fc1' : 'mlp.c_fc'}.weight`, 0) ?? 4 * width,
     vocabulary,
@@ -81,12 +84,12 @@ export function vaeSizes(weights: Weights): VaeConfig | undefined {
   const channels = dim('encoder.conv_in.weight', 0) ?? dim('decoder.norm_out.weight', 0)
   const latentChannels = dim('decoder.conv_in.weight', 1)
   if (channels === undefined || latentChannels === undefined) return undefined
-  const levels = 1 + lastIndex(weights, `${prefixes.vae}decoder.up.`)
+  const levels = 1 + lastIndex(weights, `${prefixes.vae}decoder.up.`, highest.vaeLevel)
   const widths = Array.from({ length: levels }, (_, level) => dim(`decoder.up.${level}.block.0.conv2.weight`, 0))
   return {
     channels,
     mult: widths.map((width, level) => (width ?? channels * 2 ** level) / channels),
-    resBlocks: Math.max(1, lastIndex(weights, `${prefixes.vae}decoder.up.0.block.`)),
+    resBlocks: Math.max(1, lastIndex(weights, `${prefixes.vae}decoder.up.0.block.`, highest.vaeBlock)),
     latentChannels,
   }
 }
@@ -95,11 +98,12 @@ function dims(weights: Weights, prefix: string) {
   return (name: string, axis: number): number | undefined => weights.get(prefix + name)?.shape[axis]
 }
 
-/** The highest number that follows a path in any name, at most `maxIndex`; −1 without any. */
-function lastIndex(weights: Weights, path: string): number {
+/** The highest number up to `most` that follows a path in any name; −1 without any. */
+function lastIndex(weights: Weights, path: string, most: number): number {
   let last = -1
   for (const name of weights.keys()) {
-    if (name.startsWith(path)) last = Math.max(last, Number.parseInt(name.slice(path.length), 10) || 0)
+    const index = name.startsWith(path) ? Number.parseInt(name.slice(path.length), 10) : Number.NaN
+    if (index > last && index <= most) last = index
   }
-  return Math.min(last, maxIndex)
+  return last
 }
