@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { numberedWeights, numbers } from '../../test/models/numbered.ts'
-import { recorded, relativeError, runOnce } from '../../test/models/recorded.ts'
+import { recorded } from '../../test/models/recorded.ts'
+import { relativeError, runOnce } from '../../test/models/runOnce.ts'
 import { simplify } from '../graph/simplify.ts'
 import { tensor } from '../tensor/tensor.ts'
 import { textGraph } from './graphs.ts'

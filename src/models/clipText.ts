@@ -30,7 +30,7 @@ export function clipText(scope: Scope, inputs: ClipTextInputs, config: TextConfi
   const positions = scope.weight(names.positionTable, [config.tokens, config.width])
   let x = add(where(cast(isInjected, 'bool'), injected, words), positions)
 
-  const layers = Math.max(1, config.layers - skip)
+  const layers = Math.max(0, config.layers - skip)
   for (let layer = 0; layer < layers; layer++) x = encoderLayer(scope.at(names.layers).at(layer), x, config)
   return layerNorm(scope.at(names.finalNorm), x)
 }

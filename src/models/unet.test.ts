@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { numberedWeights, numbers } from '../../test/models/numbered.ts'
-import { type Recorded, recorded, relativeError, runOnce } from '../../test/models/recorded.ts'
+import { type Recorded, recorded } from '../../test/models/recorded.ts'
+import { relativeError, runOnce } from '../../test/models/runOnce.ts'
 import { simplify } from '../graph/simplify.ts'
 import { type Emit, float32Emit } from '../nn/emit.ts'
 import { tensor } from '../tensor/tensor.ts'

@@ -8,7 +8,7 @@ import type { LayerSite, Scope } from './scope.ts'
 export function linear(scope: Scope, x: Value, { out, hasBias = true }: { out: number; hasBias?: boolean }): Value {
   const features = numberAt(x, -1)
   const weightShape = [out, features]
-  const weight = scope.weight('weight', weightShape)
+  const weight = scope.weight('weight', weightShape, x)
   const bias = hasBias ? scope.weight('bias', [out]) : null
 
   const rest: Shape = x.shape.slice(0, -1)
@@ -28,7 +28,7 @@ export interface Conv2dOptions {
 export function conv2d(scope: Scope, x: Value, options: Conv2dOptions): Value {
   const { out, kernel, stride = 1, padding = kernel >> 1 } = options
   const weightShape = [out, numberAt(x, 1), kernel, kernel]
-  const weight = scope.weight('weight', weightShape)
+  const weight = scope.weight('weight', weightShape, x)
   const bias = scope.weight('bias', [out])
 
   const wraps = scope.emit.padding === 'circular' && padding > 0

@@ -1,9 +1,9 @@
 import { StudioError } from '../errors.ts'
 import type { WeightEntry } from '../files/weights.ts'
-import { type Shape, shapeText } from '../graph/dim.ts'
+import { shapeText } from '../graph/dim.ts'
 import { cast } from '../graph/ops.ts'
 import type { Graph, Value } from '../graph/value.ts'
-import type { ElementType } from '../graph/valueType.ts'
+import type { ElementType, ValueType } from '../graph/valueType.ts'
 import type { DType } from '../tensor/dtype.ts'
 import { type Emit, float32Emit } from './emit.ts'
 
@@ -66,40 +66,28 @@ export class Scope {
     return new Scope(options, this.path)
   }
 
-  /** A tensor of the checkpoint as float32, of exactly this shape but for trailing dimensions of 1. */
-  weight(name: string, shape: readonly number[]): Value {
-    return cast(this.stored(name, shape), 'float32')
+  /**
+   * A tensor of the checkpoint as float32, of exactly this shape but for trailing dimensions of 1. `x` is what the
+   * shape follows from, if anything, for the message when the checkpoint has another.
+   */
+  weight(name: string, shape: readonly number[], x?: ValueType): Value {
+    return cast(this.stored(name, shape, x), 'float32')
   }
 
   /** The same in the element type it enters with, for tables of which only some rows are worth a cast. */
-  stored(name: string, shape: readonly number[]): Value {
+  stored(name: string, shape: readonly number[], x?: ValueType): Value {
     const path = this.#join(name)
     const entry = this.#weights.get(path, shape)
+    const expected = x ? `${shapeText(shape)}, as x is ${shapeText(x.shape)}` : shapeText(shape)
     if (!entry) {
-      throw new StudioError('wrong-architecture', `${path}: missing, a tensor of [${shape.join(', ')}] is expected`, {
-        field: path,
-      })
+      throw new StudioError('wrong-architecture', `${path}: missing, expected ${expected}`, { field: path })
     }
     if (!sameButTrailingOnes(entry.shape, shape)) {
-      throw new StudioError(
-        'wrong-architecture',
-        `${path}: is [${entry.shape.join(', ')}], [${shape.join(', ')}] is expected`,
-        { field: path },
-      )
+      const found = shapeText(entry.shape)
+      throw new StudioError('wrong-architecture', `${path}: is ${found}, expected ${expected}`, { field: path })
     }
     const type = this.emit.weights === 'stored' ? elementTypes[entry.dtype] : 'float32'
     return this.graph.weight(path, entry, type, shape)
-  }
-
-  /** The error of an input that does not fit this layer. */
-  misfit(expected: string, x: { readonly shape: Shape }): never {
-    throw new StudioError(
-      'wrong-architecture',
-      `${this.path}: weight expects ${expected}, x is ${shapeText(x.shape)}`,
-      {
-        field: this.path,
-      },
-    )
   }
 
   #join(name: string): string {

@@ -1,10 +1,6 @@
-import { tmpdir } from 'node:os'
 import { openWeights } from '../../src/files/openWeights.ts'
 import { readWeight } from '../../src/files/readWeight.ts'
-import type { Graph } from '../../src/graph/value.ts'
 import { type ModelConfig, sd1 } from '../../src/models/configs.ts'
-import { compile } from '../../src/runtime/compile.ts'
-import type { Feed } from '../../src/runtime/session.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
 
 /** One result of scripts/goldens/models.py, with how it was made. */
@@ -42,24 +38,4 @@ interface Case {
   readonly skip?: number
   readonly tiling?: boolean
   readonly tokenMergingRatio?: number
-}
-
-/** Runs a graph once and gives its only output. */
-export async function runOnce(graph: Graph, feeds: Readonly<Record<string, Feed>>): Promise<Tensor> {
-  const session = await compile(graph, { residence: 'mapped', threads: 1, cacheDir: tmpdir() })
-  const [result] = Object.values(await session.run(feeds))
-  await session.dispose()
-  return result!
-}
-
-/** ‖a − b‖ / ‖b‖; infinite where the shapes differ. */
-export function relativeError(a: Tensor, b: Tensor): number {
-  if (a.shape.join() !== b.shape.join()) return Number.POSITIVE_INFINITY
-  let difference = 0
-  let size = 0
-  for (const [i, x] of b.data.entries()) {
-    difference += (a.data[i]! - x) ** 2
-    size += x ** 2
-  }
-  return Math.sqrt(difference / size)
 }
