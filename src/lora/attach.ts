@@ -1,16 +1,14 @@
-import type { WeightEntry } from '../files/weights.ts'
 import { mulDims, symbol } from '../graph/dim.ts'
-import { add, conv, matmul, mul, reshape, transpose } from '../graph/ops.ts'
-import type { Value } from '../graph/value.ts'
+import { add, conv, matmul, reshape } from '../graph/ops.ts'
+import type { Graph, Value } from '../graph/value.ts'
 import type { Adapter, LayerSite } from '../nn/scope.ts'
 import type { Feed } from '../runtime/session.ts'
 import { sizeOf } from '../tensor/shape.ts'
-import { layerShape } from './families.ts'
 import type { Branch, NetworkPlan, Strength } from './plan.ts'
 
 /**
  * Which layers of a graph have branches: those of the transformers and the text encoder, which is what a plain LoRA
- * adapts, or every linear layer and convolution. A graph with more branches takes longer to run.
+ * adapts, or every linear layer and convolution. A graph with more branches takes longer to make and to run.
  */
 export type Reach = 'transformers' | 'all'
 
@@ -20,120 +18,144 @@ export function reachOf({ branches }: NetworkPlan): Reach {
 }
 
 /**
- * Puts a low-rank branch beside each layer in reach: y + U·S·(D·x), whose matrices are inputs of the graph. For a
- * layer `path` they are `path.lora_down` [rank, in, …kernel], `path.lora_up` [out, rank] and `path.lora_scale`
- * [batch, rank], S's diagonal for each row of the batch. `branchFeeds` makes them.
+ * Puts a low-rank branch beside each layer in reach: y + U·D·x, both matrices inputs of the graph. U has a dimension
+ * for the batch, so that every row has strengths of its own: they are multiplied into the small matrix beforehand
+ * rather than into the layer's many points. `branchSites` and `branchFeeds` tell what to feed.
  */
 export function attachBranches(reach: Reach): Adapter {
   return (site, x, y) => (isWithin(reach, site.path) ? add(y, branch(site, x, y)) : y)
 }
 
-function branch(site: LayerSite, x: Value, y: Value): Value {
-  const { graph } = y
-  const { path, weightShape } = site
-  const rank = symbol(`rank of ${path}`)
-  const batch = y.shape[0]!
-  const [out, ...ins] = weightShape as readonly [number, ...number[]]
-  const down = graph.input(`${path}.lora_down`, [rank, ...ins])
-  const up = graph.input(`${path}.lora_up`, [out, rank])
-  const scale = graph.input(`${path}.lora_scale`, [batch, rank])
-
-  // The strengths of a row multiply the small matrix rather than the layer's many points.
-  if (site.kind === 'linear') {
-    const scaled = mul(transpose(up, [1, 0]), reshape(scale, [batch, rank, 1]))
-    const isFlat = x.shape.length === 2
-    const rows = isFlat ? reshape(x, [batch, 1, x.shape[1]!]) : x
-    return reshape(matmul(matmul(rows, transpose(down, [1, 0])), scaled), y.shape)
-  }
-  const scaled = mul(up, reshape(scale, [batch, 1, rank]))
-  const points = mulDims(...y.shape.slice(2))
-  return reshape(matmul(scaled, reshape(convolved(site, x, down), [batch, rank, points])), y.shape)
+/** A layer with a branch. Its inputs are `path.lora_down` and `path.lora_up`. */
+export interface BranchSite {
+  readonly path: string
+  /** Linear layers take D as [in, rank] and U as [batch, rank, out]; convolutions [rank, in, …] and [batch, out, rank]. */
+  readonly kind: LayerSite['kind']
+  /** The numbers among D's dimensions. */
+  readonly ins: readonly number[]
+  readonly out: number
 }
 
-/** D·x at every point. A kernel of one point is a matrix product, which needs no convolution. */
-function convolved({ weightShape, stride, padding }: LayerSite, x: Value, down: Value): Value {
-  const [, channels, kernel] = weightShape as readonly [number, number, number, number]
-  if (kernel > 1 || stride > 1) {
-    return conv(x, down, null, { stride, pads: [padding, padding, padding, padding], groups: 1 })
+const [downSuffix, upSuffix] = ['.lora_down', '.lora_up']
+
+function branch(site: LayerSite, x: Value, y: Value): Value {
+  const { graph } = y
+  const { path, kind, weightShape } = site
+  const rank = symbol(`rank of ${path}`)
+  const batch = y.shape[0]!
+  const [out, channels, kernel] = weightShape as readonly [number, number, number?]
+  if (kind === 'linear') {
+    const down = graph.input(path + downSuffix, [channels, rank])
+    const up = graph.input(path + upSuffix, [batch, rank, out])
+    const tokens = x.shape.length === 2 ? reshape(x, [batch, 1, channels]) : x
+    return reshape(matmul(matmul(tokens, down), up), y.shape)
   }
-  const space = mulDims(...x.shape.slice(2))
-  return matmul(reshape(down, [down.shape[0]!, channels]), reshape(x, [x.shape[0]!, channels, space]))
+  const isPoint = kernel === 1 && site.stride === 1
+  const down = graph.input(path + downSuffix, isPoint ? [rank, channels] : [rank, ...weightShape.slice(1)])
+  const up = graph.input(path + upSuffix, [batch, out, rank])
+  const points = mulDims(...y.shape.slice(2))
+  // A kernel of one point is a matrix product, which needs no convolution.
+  const low = isPoint
+    ? matmul(down, reshape(x, [batch, channels, points]))
+    : reshape(convolved(site, x, down), [batch, rank, points])
+  return reshape(matmul(up, low), y.shape)
+}
+
+function convolved({ stride, padding }: LayerSite, x: Value, down: Value): Value {
+  return conv(x, down, null, { stride, pads: [padding, padding, padding, padding], groups: 1 })
 }
 
 function isWithin(reach: Reach, path: string): boolean {
   return reach === 'all' || !isOfUnet(path) || /\.(transformer_blocks|proj_in|proj_out)\b/.test(path)
 }
 
-/**
- * The feeds of a graph's branches for one plan and batch; they hold as long as these two do. Several networks on a
- * layer lie side by side along the rank. `inputs` are the graph's: layers without a network get one rank of zeros.
- */
-export function branchFeeds(
-  { branches }: NetworkPlan,
-  {
-    inputs,
-    weights,
-    batch,
-  }: {
-    readonly inputs: readonly string[]
-    readonly weights: ReadonlyMap<string, WeightEntry>
-    readonly batch: number
-  },
-): Record<string, Feed> {
-  const feeds: Record<string, Feed> = {}
-  const paths = inputs.filter((name) => name.endsWith('.lora_down')).map((name) => name.slice(0, -'.lora_down'.length))
-  for (const path of paths) {
-    const shape = weights.get(`${path}.weight`)?.shape
-    if (!shape) throw new Error(`internal: ${path} has a branch but no weight`)
-    const { down, up, scale } = stacked(branches.get(path) ?? [], shape, batch)
-    feeds[`${path}.lora_down`] = down
-    feeds[`${path}.lora_up`] = up
-    feeds[`${path}.lora_scale`] = scale
-  }
-  const isUnet = paths.some(isOfUnet)
-  const missing = isUnet && [...branches.keys()].find((path) => isOfUnet(path) && !(`${path}.lora_down` in feeds))
-  if (missing) throw new Error(`internal: the graph has no branch at ${missing}`)
-  return feeds
-}
-
 function isOfUnet(path: string): boolean {
   return path.startsWith('model.diffusion_model.')
 }
 
-/** Branches of one layer as one: down [Σrank, in, …kernel], up [out, Σrank], scale [batch, Σrank]. */
-function stacked(branches: readonly Branch[], weightShape: readonly number[], batch: number) {
-  const [out, ...ins] = weightShape as readonly [number, ...number[]]
-  const { inputs, points } = layerShape(weightShape)
-  const columns = inputs * points
-  const rank = branches.reduce((sum, { adapter }) => sum + adapter.up.shape[1], 0)
-  if (rank === 0) {
-    const zeros = (shape: readonly number[]) => ({ shape, data: new Float32Array(sizeOf(shape)) })
-    return { down: zeros([1, ...ins]), up: zeros([out, 1]), scale: zeros([batch, 1]) }
-  }
+/** The branches of a graph, found by the names of its inputs. */
+export function branchSites(graph: Graph): readonly BranchSite[] {
+  const inputs = new Map(graph.inputs.map(({ source, shape }) => [source.kind === 'input' ? source.name : '', shape]))
+  return [...inputs].flatMap(([name, shape]): BranchSite[] => {
+    if (!name.endsWith(downSuffix)) return []
+    const path = name.slice(0, -downSuffix.length)
+    const kind = typeof shape[0] === 'number' ? 'linear' : 'conv'
+    const [out] = numbers(inputs.get(path + upSuffix)!)
+    return [{ path, kind, ins: numbers(shape), out: out! }]
+  })
+}
 
-  const [first] = branches
-  const isAlone = branches.length === 1
-  const down = isAlone ? first!.adapter.down.data : new Float32Array(rank * columns)
-  const up = isAlone ? first!.adapter.up.data : new Float32Array(out * rank)
-  const scale = new Float32Array(batch * rank)
+function numbers(shape: Value['shape']): readonly number[] {
+  return shape.filter((dim) => typeof dim === 'number')
+}
+
+/**
+ * What a graph's branches are fed for one plan and batch; it holds as long as these two do. Several networks on a
+ * layer lie side by side along the rank. Layers without a network get one rank of zeros.
+ */
+export function branchFeeds(
+  { branches }: NetworkPlan,
+  sites: readonly BranchSite[],
+  batch: number,
+): Record<string, Feed> {
+  const feeds: Record<string, Feed> = {}
+  for (const site of sites) {
+    const { down, up } = stacked(branches.get(site.path) ?? [], site, batch)
+    feeds[site.path + downSuffix] = down
+    feeds[site.path + upSuffix] = up
+  }
+  // The text encoder's last layers may be skipped, and branches with them; the UNet runs whole.
+  const missing =
+    sites.some(({ path }) => isOfUnet(path)) &&
+    [...branches.keys()].find((path) => isOfUnet(path) && !(path + downSuffix in feeds))
+  if (missing) throw new Error(`internal: the graph has no branch at ${missing}`)
+  return feeds
+}
+
+/** The branches of one layer as one, in the layout of its kind. */
+function stacked(branches: readonly Branch[], { kind, ins, out }: BranchSite, batch: number): { down: Feed; up: Feed } {
+  const columns = sizeOf(ins)
+  const rank = Math.max(
+    1,
+    branches.reduce((sum, { adapter }) => sum + adapter.up.shape[1], 0),
+  )
+  const down = new Float32Array(rank * columns)
+  const up = new Float32Array(batch * out * rank)
   let from = 0
   for (const { adapter, strength } of branches) {
     const own = adapter.up.shape[1]
-    if (!isAlone) {
+    const scales = Array.from({ length: batch }, (_, row) => strengthOf(strength, row, batch) * adapter.scale)
+    if (kind === 'linear') {
+      transposeInto(down, adapter.down.data, { rows: own, columns, stride: rank, from })
+      scales.forEach((scale, row) => {
+        const ranks = up.subarray((row * rank + from) * out, (row * rank + from + own) * out)
+        transposeInto(ranks, adapter.up.data, { rows: out, columns: own, stride: out, from: 0 }, scale)
+      })
+    } else {
       down.set(adapter.down.data, from * columns)
-      for (let row = 0; row < out; row++) {
-        up.set(adapter.up.data.subarray(row * own, (row + 1) * own), row * rank + from)
-      }
-    }
-    for (let row = 0; row < batch; row++) {
-      scale.fill(strengthOf(strength, row, batch) * adapter.scale, row * rank + from, row * rank + from + own)
+      scales.forEach((scale, row) => {
+        const base = row * out * rank + from
+        for (let i = 0; i < out; i++) {
+          for (let r = 0; r < own; r++) up[base + i * rank + r] = scale * adapter.up.data[i * own + r]!
+        }
+      })
     }
     from += own
   }
-  return {
-    down: { shape: [rank, ...ins], data: down },
-    up: { shape: [out, rank], data: up },
-    scale: { shape: [batch, rank], data: scale },
+  return kind === 'linear'
+    ? { down: { shape: [...ins, rank], data: down }, up: { shape: [batch, rank, out], data: up } }
+    : { down: { shape: [rank, ...ins], data: down }, up: { shape: [batch, out, rank], data: up } }
+}
+
+/** scale · xᵀ of a matrix x [rows, columns] into rows of length `stride`, from column `from` on. */
+function transposeInto(
+  to: Float32Array,
+  x: Float32Array,
+  { rows, columns, stride, from }: { rows: number; columns: number; stride: number; from: number },
+  scale = 1,
+): void {
+  for (let column = 0; column < columns; column++) {
+    for (let row = 0, at = column * stride + from; row < rows; row++) to[at++] = scale * x[row * columns + column]!
   }
 }
 

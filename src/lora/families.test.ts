@@ -28,7 +28,12 @@ function caseOf(name: string) {
   for (const [key, entry] of golden.entries) {
     if (key.startsWith(`${name}/net.`)) entries.set(key.replace(`${name}/net`, inFile), entry)
   }
-  return { weights, file: { ...golden, path: `${name}.safetensors`, entries }, merged: named('merged')!, mergedBias: named('mergedBias') }
+  return {
+    weights,
+    file: { ...golden, path: `${name}.safetensors`, entries },
+    merged: named('merged')!,
+    mergedBias: named('mergedBias'),
+  }
 }
 
 async function merged(name: string, strength: number) {
@@ -36,8 +41,14 @@ async function merged(name: string, strength: number) {
   const network = fitNetwork(openNetwork(file), weights)
   const plan = planNetworks([{ network, text: 0, unet: strength }])
   // Plain low-rank layers would run beside the weight; what they add is the same matrix.
-  const merges = new Map([...plan.branches].map(([path, chain]) => [path, chain.map(({ adapter }) => ({ adapter, strength }))]))
-  const replaced = await mergeNetworks(weights, { merges: new Map([...plan.merges, ...merges]), branches: new Map() }, (graph) => compile(graph, session))
+  const merges = new Map(
+    [...plan.branches].map(([path, chain]) => [path, chain.map(({ adapter }) => ({ adapter, strength }))]),
+  )
+  const replaced = await mergeNetworks(
+    weights,
+    { merges: new Map([...plan.merges, ...merges]), branches: new Map() },
+    (graph) => compile(graph, session),
+  )
   return { weight: readWeight(replaced.get(`${layer}.weight`)!), bias: replaced.get(`${layer}.bias`), weights }
 }
 

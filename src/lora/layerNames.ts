@@ -1,9 +1,5 @@
+import { openClipLayers, prefixes, unetResnet } from '../models/keys.ts'
 import { flat } from './keys.ts'
-
-/** Paths of the parts of a model, as checkpoints name them. */
-const unetPrefix = 'model.diffusion_model.'
-const clipPrefix = 'cond_stage_model.transformer.text_model.'
-const openClipPrefix = 'cond_stage_model.model.'
 
 /**
  * Every layer of a checkpoint by the names networks call it: `unet_` or `text_` and the flattened path, both in
@@ -20,15 +16,15 @@ export function layerNames(weights: Iterable<string>): ReadonlyMap<string, strin
   const names = new Map<string, string>()
   const toDiffusers = unetRenames(paths)
   for (const path of paths) {
-    if (path.startsWith(unetPrefix)) {
-      const inner = path.slice(unetPrefix.length)
+    if (path.startsWith(prefixes.unet)) {
+      const inner = path.slice(prefixes.unet.length)
       names.set(`unet_${flat(inner)}`, path)
       const renamed = renameUnetLayer(inner, toDiffusers)
       if (renamed) names.set(`unet_${flat(renamed)}`, path)
-    } else if (path.startsWith(clipPrefix)) {
-      names.set(`text_text_model_${flat(path.slice(clipPrefix.length))}`, path)
-    } else if (path.startsWith(openClipPrefix)) {
-      const renamed = renameOpenClipLayer(path.slice(openClipPrefix.length))
+    } else if (path.startsWith(prefixes.clip)) {
+      names.set(`text_text_model_${flat(path.slice(prefixes.clip.length))}`, path)
+    } else if (path.startsWith(prefixes.openclip)) {
+      const renamed = renameOpenClipLayer(path.slice(prefixes.openclip.length))
       if (renamed) names.set(`text_text_model_${flat(renamed)}`, path)
     }
   }
@@ -50,7 +46,7 @@ function unetRenames(paths: ReadonlySet<string>): ReadonlyMap<string, string> {
     ['middle_block.1', 'mid_block.attentions.0'],
     ['middle_block.2', 'mid_block.resnets.1'],
   ])
-  const has = (path: string) => paths.has(unetPrefix + path)
+  const has = (path: string) => paths.has(prefixes.unet + path)
 
   let level = 0
   let resnet = 0
@@ -82,15 +78,6 @@ function unetRenames(paths: ReadonlySet<string>): ReadonlyMap<string, string> {
   return renames
 }
 
-const resnetRenames: ReadonlyMap<string, string> = new Map([
-  ['in_layers.0', 'norm1'],
-  ['in_layers.2', 'conv1'],
-  ['emb_layers.1', 'time_emb_proj'],
-  ['out_layers.0', 'norm2'],
-  ['out_layers.3', 'conv2'],
-  ['skip_connection', 'conv_shortcut'],
-])
-
 function renameUnetLayer(path: string, renames: ReadonlyMap<string, string>): string | undefined {
   const whole = renames.get(path)
   if (whole) return whole
@@ -98,23 +85,16 @@ function renameUnetLayer(path: string, renames: ReadonlyMap<string, string>): st
   const block = inBlock && renames.get(inBlock[1]!)
   if (!block) return undefined
   const inner = inBlock[2]!
-  return `${block}.${block.includes('.resnets.') ? (resnetRenames.get(inner) ?? inner) : inner}`
+  return `${block}.${block.includes('.resnets.') ? (diffusersName(unetResnet, inner) ?? inner) : inner}`
 }
-
-const openClipRenames: ReadonlyMap<string, string> = new Map([
-  ['ln_1', 'layer_norm1'],
-  ['ln_2', 'layer_norm2'],
-  ['mlp.c_fc', 'mlp.fc1'],
-  ['mlp.c_proj', 'mlp.fc2'],
-  ['attn.q_proj', 'self_attn.q_proj'],
-  ['attn.k_proj', 'self_attn.k_proj'],
-  ['attn.v_proj', 'self_attn.v_proj'],
-  ['attn.out_proj', 'self_attn.out_proj'],
-])
 
 function renameOpenClipLayer(path: string): string | undefined {
   if (path === 'ln_final') return 'final_layer_norm'
   const inBlock = /^transformer\.resblocks\.(\d+)\.(.+)$/.exec(path)
-  const inner = inBlock ? openClipRenames.get(inBlock[2]!) : undefined
+  const inner = inBlock ? diffusersName(openClipLayers, inBlock[2]!) : undefined
   return inner && `encoder.layers.${inBlock![1]}.${inner}`
+}
+
+function diffusersName(layers: readonly (readonly [string, string])[], name: string): string | undefined {
+  return layers.find(([, inCheckpoint]) => inCheckpoint === name)?.[0]
 }

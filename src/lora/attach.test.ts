@@ -1,0 +1,132 @@
+import { beforeAll, describe, expect, test } from 'vitest'
+import { relativeError, runOnce } from '../../test/models/runOnce.ts'
+import { openWeights } from '../files/openWeights.ts'
+import { readWeight } from '../files/readWeight.ts'
+import type { WeightEntry } from '../files/weights.ts'
+import { type DetectedModel, detectModel } from '../models/detect.ts'
+import { type GraphOptions, textGraph, unetGraph } from '../models/graphs.ts'
+import { compile } from '../runtime/compile.ts'
+import type { Feed } from '../runtime/session.ts'
+import { type Tensor, tensor } from '../tensor/tensor.ts'
+import { attachBranches, branchFeeds, branchSites, type Reach, reachOf } from './attach.ts'
+import { fitNetwork } from './fit.ts'
+import { mergeNetworks } from './merge.ts'
+import { openNetwork } from './network.ts'
+import { type NetworkPlan, type NetworkUse, planNetworks } from './plan.ts'
+
+const golden = (name: string) => openWeights(new URL(`../../test/golden/${name}.safetensors`, import.meta.url).pathname)
+const recorded = golden('tensors/lora__w1')
+const numbers = (name: string): Tensor => readWeight(recorded.entries.get(name)!)
+
+let model: DetectedModel
+let lora: NetworkUse
+let locon: NetworkUse
+let unetFeeds: Record<string, Feed>
+
+beforeAll(() => {
+  model = detectModel(golden('models/tiny-sd1'))
+  const use = (name: string): NetworkUse => ({
+    network: fitNetwork(openNetwork(golden(`models/lora/${name}`)), model.weights),
+    text: 1,
+    unet: 1,
+  })
+  lora = use('tinylora')
+  locon = use('tinylocon')
+  unetFeeds = { latent: numbers('unet.000.x'), timesteps: numbers('unet.000.t'), context: numbers('unet.000.context') }
+})
+
+/** The UNet's answer with branches beside its layers. */
+async function adapted(
+  plan: NetworkPlan,
+  { reach = reachOf(plan), padding = 'zeros' }: { reach?: Reach; padding?: 'zeros' | 'circular' } = {},
+) {
+  const graph = unetGraph(model.config, { ...optionsOf(padding), adapter: attachBranches(reach) })
+  return runOnce(graph, { ...unetFeeds, ...branchFeeds(plan, branchSites(graph), 2) })
+}
+
+/** The UNet's answer with everything in its weights. */
+async function merged({ branches }: NetworkPlan, padding: 'zeros' | 'circular' = 'zeros') {
+  const merges = new Map(
+    [...branches].map(([path, chain]) => [
+      path,
+      chain.map(({ adapter, strength }) => ({ adapter, strength: strength as number })),
+    ]),
+  )
+  const replaced = await mergeNetworks(model.weights, { merges, branches: new Map() }, (graph) =>
+    compile(graph, { residence: 'packed', threads: 1, cacheDir: '' }),
+  )
+  return runOnce(unetGraph(model.config, optionsOf(padding, replaced)), unetFeeds)
+}
+
+function optionsOf(
+  padding: 'zeros' | 'circular',
+  replaced: ReadonlyMap<string, WeightEntry> = new Map(),
+): GraphOptions {
+  const emit = { attention: 'fused', activation: 'fused', weights: 'stored', padding } as const
+  return { weights: new Map([...model.weights, ...replaced]), emit }
+}
+
+describe('a LoRA beside the layers', () => {
+  test('gives the UNet of the reference', async () => {
+    const plan = planNetworks([lora])
+    expect(reachOf(plan)).toBe('transformers')
+    expect(relativeError(await adapted(plan), numbers('unet.000.out'))).toBeLessThan(1e-4)
+  })
+
+  test('gives the text encoder of the reference', async () => {
+    const plan = planNetworks([lora])
+    const graph = textGraph(
+      model.config,
+      { ...optionsOf('zeros'), adapter: attachBranches('transformers') },
+      { skip: 0 },
+    )
+    const tokens = numbers('te.000.tokens')
+    const [batch, length] = tokens.shape as [number, number]
+    const hidden = await runOnce(graph, {
+      tokens: { shape: tokens.shape, data: BigInt64Array.from(tokens.data, BigInt) },
+      injected: { shape: [batch, length, 96], data: new Float32Array(batch * length * 96) },
+      isInjected: { shape: [batch, length, 1], data: new Float32Array(batch * length) },
+      ...branchFeeds(plan, branchSites(graph), batch),
+    })
+    expect(relativeError(hidden, numbers('te.000.z'))).toBeLessThan(1e-4)
+  })
+
+  test('equals the same LoRA merged into the weights', async () => {
+    const plan = planNetworks([{ ...lora, unet: 0.7 }])
+    expect(relativeError(await adapted(plan), await merged(plan))).toBeLessThan(1e-5)
+  })
+
+  test('and a LoCon with 3×3 convolutions equal both merged', async () => {
+    const plan = planNetworks([
+      { ...lora, unet: -0.4 },
+      { ...locon, unet: 0.8 },
+    ])
+    expect(reachOf(plan)).toBe('all')
+    expect(relativeError(await adapted(plan), await merged(plan))).toBeLessThan(1e-5)
+  })
+
+  test('equals the merged one in a picture that tiles', async () => {
+    const plan = planNetworks([{ ...locon, unet: 0.8 }])
+    const merges = await merged(plan, 'circular')
+    expect(relativeError(await adapted(plan, { padding: 'circular' }), merges)).toBeLessThan(1e-5)
+  })
+
+  test('of strength 0 on some rows of a batch leaves those rows alone', async () => {
+    const [none, whole] = [
+      await adapted({ merges: new Map(), branches: new Map() }),
+      await adapted(planNetworks([lora])),
+    ]
+    const mixed = await adapted(planNetworks([{ ...lora, unet: [0, 1] }]))
+    const half = none.data.length / 2
+    const row = (x: Tensor, index: number) => tensor(x.data.subarray(index * half, (index + 1) * half))
+    expect(relativeError(row(mixed, 0), row(none, 0))).toBeLessThan(1e-6)
+    expect(relativeError(row(mixed, 1), row(whole, 1))).toBeLessThan(1e-6)
+    expect(relativeError(row(none, 1), row(whole, 1))).toBeGreaterThan(1e-2)
+  })
+
+  test('without any network an adapted graph is the plain model', async () => {
+    const plain = await runOnce(unetGraph(model.config, optionsOf('zeros')), unetFeeds)
+    const idle = await adapted({ merges: new Map(), branches: new Map() }, { reach: 'all' })
+    expect(relativeError(idle, plain)).toBe(0)
+  })
+})
