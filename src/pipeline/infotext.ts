@@ -2,8 +2,11 @@ import { formatInfotext, type InfotextValue } from '../image/formatInfotext.ts'
 import { pythonFloat } from '../image/pythonFloat.ts'
 import type { FileIdentity, Recipe } from './recipe.ts'
 
+/** A fact of the whole job, or one of each of its pictures. */
+export type Fact = InfotextValue | readonly InfotextValue[]
+
 /** What a run finds out and infotexts tell, in the order in which it came up. */
-export type Facts = Map<string, InfotextValue>
+export type Facts = Map<string, Fact>
 
 /** What is known of a job besides its recipe when infotexts are written. */
 export interface Framing {
@@ -55,7 +58,7 @@ export function infotextOf(recipe: Recipe, index: number, framing: Framing): str
       RNG: when(noise.label !== 'GPU', noise.label),
       Tiling: when(recipe.tiling, true),
     },
-    extra: facts,
+    extra: [...facts].map(([key, fact]) => [key, Array.isArray(fact) ? (fact[index] ?? null) : fact] as const),
     ...(writing.version === undefined ? {} : { version: writing.version }),
   })
 }

@@ -2,6 +2,8 @@ import { existsSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, parse } from 'node:path'
 import { StudioError } from '../errors.ts'
 import { FileHashes } from '../files/hash.ts'
+import { openWeights } from '../files/openWeights.ts'
+import { openNetwork } from '../lora/network.ts'
 import { type CatalogEntry, listCheckpoints, listFiles } from './catalog.ts'
 import { type CheckpointFile, findCheckpoint } from './findCheckpoint.ts'
 import type { FileIdentity } from './recipe.ts'
@@ -26,10 +28,10 @@ export class Library {
   }
 
   /** The checkpoint of that name; of an empty one the first there is. */
-  checkpoint(name: string, field: string): CheckpointFile {
+  checkpoint(name: string, field: string): { readonly entry: CatalogEntry; readonly identity: FileIdentity } {
     const files = this.checkpoints()
     const found = name === '' ? files[0] : findCheckpoint(files, name)
-    if (found) return found
+    if (found) return { entry: found, identity: { name: found.stem, path: found.path, hash: found.sha256 } }
     const folder = this.#models('Stable-diffusion')
     if (files.length === 0) throw new StudioError('missing-file', `${folder} holds no checkpoint`, { field })
     throw unknown(field, 'checkpoint', name, files)
@@ -44,7 +46,7 @@ export class Library {
     const isNamed = setting !== 'Automatic' && setting !== 'auto'
     if (!isNamed || !isSettingFirst) {
       const own = this.#cardVae(checkpoint) ?? vaeBeside(checkpoint)
-      if (own !== undefined) return this.#identity(own)
+      if (own !== undefined) return this.identity(basename(own), own)
       if (!isNamed) return undefined
     }
     const files = this.vaes()
@@ -52,7 +54,7 @@ export class Library {
       [basename(path), stem, relativePath, path].includes(setting),
     )
     if (!found) throw unknown(field, 'VAE', setting, files)
-    return this.#identity(found.path)
+    return this.identity(basename(found.path), found.path)
   }
 
   vaes(): readonly CatalogEntry[] {
@@ -61,6 +63,20 @@ export class Library {
 
   networks(): readonly CatalogEntry[] {
     return ['Lora', 'LyCORIS'].flatMap((folder) => listFiles(this.#models(folder), weightExtensions))
+  }
+
+  /** The network that prompts call so: by file name, or by what its trainer called it where that is unambiguous. */
+  network(name: string, field: string): FileIdentity {
+    const files = this.networks()
+    const named = files.find(({ stem }) => stem === name)
+    if (named) return this.identity(name, named.path)
+    const aliased = reservedAliases.has(name.toLowerCase()) ? [] : files.filter(({ path }) => aliasOf(path) === name)
+    if (aliased.length > 1) {
+      const paths = aliased.map(({ relativePath }) => relativePath).join(', ')
+      throw new StudioError('unknown-name', `${field}: "${name}" may be ${paths}; use the file's name`, { field })
+    }
+    if (!aliased[0]) throw unknown(field, 'LoRA', name, files)
+    return this.identity(name, aliased[0].path)
   }
 
   embeddings(): readonly CatalogEntry[] {
@@ -95,8 +111,9 @@ export class Library {
     return join(this.dataDir, 'models', folder)
   }
 
-  #identity(path: string): FileIdentity {
-    return { name: basename(path), path, hash: this.hashes.known(path) }
+  /** A file under a name, with its hash where that is known already. */
+  identity(name: string, path: string): FileIdentity {
+    return { name, path, hash: this.hashes.known(path) }
   }
 
   /** The VAE that the user chose for this checkpoint on its card. */
@@ -109,6 +126,17 @@ export class Library {
     } catch {
       return undefined
     }
+  }
+}
+
+/** Aliases that mean something else where they are used. */
+const reservedAliases: ReadonlySet<string> = new Set(['none', 'addams'])
+
+function aliasOf(path: string): string | undefined {
+  try {
+    return openNetwork(openWeights(path)).alias
+  } catch {
+    return undefined
   }
 }
 

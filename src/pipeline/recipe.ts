@@ -1,4 +1,6 @@
 import type { L8, Picture, Rgb8 } from '../image/picture.ts'
+import type { ResizeMode } from '../image/resizeMode.ts'
+import type { SoftInpainting } from '../image/softInpaint.ts'
 
 /**
  * Everything that determines the pictures of one job, with nothing left to defaults: seeds are drawn, names are
@@ -68,7 +70,6 @@ export interface Prompting {
   readonly clipSkip: number
   /** `<lora:…>` and its kin are left unread. */
   readonly disableNetworks: boolean
-  readonly defaultMultiplier: number
 }
 
 /** One run of the sampler. */
@@ -162,7 +163,8 @@ export interface VaeMethods {
 export interface Init {
   /** One for all, or one for each picture of a batch. */
   readonly pictures: readonly Picture[]
-  readonly resize: ResizeMode
+  /** How a picture is brought to the job's shape; `latent` resizes its latent instead. */
+  readonly resize: ResizeMode | 'latent'
   readonly denoisingStrength: number
   readonly background: string
   readonly noiseMultiplier: number
@@ -176,8 +178,6 @@ export interface Init {
   /** MD5 of the first picture's pixels, where it is to be recorded. */
   readonly recordedHash: string | undefined
 }
-
-export type ResizeMode = 'stretch' | 'crop' | 'fill' | 'latent'
 
 /** What to paint anew, and how the rest is kept. */
 export interface Mask {
@@ -200,16 +200,6 @@ export interface Mask {
 
 export type MaskedContent = 'fill' | 'original' | 'latent noise' | 'latent nothing'
 
-/** Settings of soft inpainting, as its script names them. */
-export interface SoftInpainting {
-  readonly scheduleBias: number
-  readonly preservationStrength: number
-  readonly transitionContrast: number
-  readonly maskInfluence: number
-  readonly differenceThreshold: number
-  readonly differenceContrast: number
-}
-
 /** The second, larger pass of txt2img. */
 export interface Hires {
   readonly target: HiresTarget
@@ -225,8 +215,8 @@ export interface Hires {
   /** A picture that takes the place of the first pass. */
   readonly firstPicture: Rgb8 | undefined
   readonly keepFirstPass: boolean
-  /** What the request said about sampler and scheduler, for the infotext. */
-  readonly asked: { readonly sampler: string | undefined; readonly scheduler: string | undefined }
+  /** The second pass's prompts are read with the first pass's networks. */
+  readonly usesFirstPassConds: boolean
 }
 
 export interface HiresPrompt {

@@ -122,6 +122,9 @@ export const optionsSchema = z.object({
 
 export type Options = z.output<typeof optionsSchema>
 
+/** Every option as it is where nobody has changed it. */
+export const optionDefaults: Options = optionsSchema.parse({})
+
 /** Options of a config.json: unknown keys are kept by whoever owns the file and do not matter here. */
 export function parseOptions(config: Readonly<Record<string, unknown>>): Options {
   return parseFields(optionsSchema, config, 'config.json')

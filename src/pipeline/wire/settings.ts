@@ -13,7 +13,6 @@ export function promptingOf(fields: CommonFields, options: Options): Prompting {
     commaBacktrack: options.comma_padding_backtrack,
     clipSkip: options.CLIP_stop_at_last_layers,
     disableNetworks: fields.disable_extra_networks,
-    defaultMultiplier: options.extra_networks_default_multiplier,
   }
 }
 

@@ -1,0 +1,97 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { StudioError } from '../errors.ts'
+import { parseStyles, type Style } from '../text/styles.ts'
+import { createTokenizer, type Tokenizer, type TokenizerKind } from '../text/tokenizer.ts'
+import { Library } from './library.ts'
+import { type Model, openModel } from './model.ts'
+import { NetworkShelf } from './networks.ts'
+import type { FileIdentity, Noise } from './recipe.ts'
+import { SessionPool } from './sessionPool.ts'
+import { type Options, parseOptions } from './wire/options.ts'
+
+export interface StudioSettings {
+  /** What the noise source "GPU" stands for: CUDA's numbers, or, as on the reference's `--use-cpu all`, the CPU's. */
+  readonly gpuNoise?: Noise['source']
+  /** Threads inside one operator; as many as there are cores unless told otherwise. */
+  readonly threads?: number
+}
+
+/** A data folder, and what of it is in memory: the checkpoint in use, its sessions, the networks used last. */
+export class Studio {
+  readonly dataDir: string
+  readonly gpuNoise: Noise['source']
+  readonly library: Library
+  readonly options: Options
+  readonly pool: SessionPool
+  readonly shelf: NetworkShelf
+  #models: Model[] = []
+  readonly #tokenizers = new Map<TokenizerKind, Tokenizer>()
+
+  constructor(dataDir: string, { gpuNoise = 'nv', threads = availableParallelism() }: StudioSettings = {}) {
+    this.dataDir = resolve(dataDir)
+    this.gpuNoise = gpuNoise
+    this.library = new Library(this.dataDir)
+    this.options = parseOptions(readConfig(join(this.dataDir, 'config.json')))
+    this.pool = new SessionPool({ threads, cacheDir: join(this.dataDir, 'cache') })
+    this.shelf = new NetworkShelf(this.pool)
+  }
+
+  /** A checkpoint with its VAE, opened where it is not. */
+  model(checkpoint: FileIdentity, vae: FileIdentity | undefined): Model {
+    const known = this.#models.find(
+      (model) => model.checkpoint.path === checkpoint.path && model.vae?.path === vae?.path,
+    )
+    if (known) return known
+    const model = openModel(checkpoint, vae)
+    this.#models.push(model)
+    return model
+  }
+
+  /** Frees whatever belongs to other checkpoints than these. */
+  async keepOnly(checkpoints: readonly FileIdentity[]): Promise<void> {
+    const wanted = checkpoints.map(({ path }) => path)
+    if (this.#models.every(({ checkpoint }) => wanted.includes(checkpoint.path))) return
+    this.#models = this.#models.filter(({ checkpoint }) => wanted.includes(checkpoint.path))
+    this.shelf.clear()
+    await this.pool.release((key) => wanted.some((path) => key.startsWith(`${path}|`)))
+  }
+
+  /** The styles of styles.csv, as it is now. */
+  styles(): readonly Style[] {
+    const path = join(this.dataDir, 'styles.csv')
+    return existsSync(path) ? parseStyles(readFileSync(path, 'utf8')) : []
+  }
+
+  tokenizer(kind: TokenizerKind): Tokenizer {
+    const known = this.#tokenizers.get(kind) ?? createTokenizer(readFileSync(mergesPath), kind)
+    this.#tokenizers.set(kind, known)
+    return known
+  }
+
+  /** Frees all native memory; the studio must not be used afterwards. */
+  close(): Promise<void> {
+    return this.pool.release()
+  }
+}
+
+/** Opens a data folder laid out as A1111's. */
+export function openStudio(dataDir: string, settings: StudioSettings = {}): Studio {
+  return new Studio(dataDir, settings)
+}
+
+const mergesPath = fileURLToPath(new URL('../../assets/clip-merges.bin', import.meta.url))
+
+function readConfig(path: string): Record<string, unknown> {
+  if (!existsSync(path)) return {}
+  let config: unknown
+  try {
+    config = JSON.parse(readFileSync(path, 'utf8'))
+  } catch (cause) {
+    throw new StudioError('bad-file', `${path}: is not JSON`, { cause, field: 'config.json' })
+  }
+  if (typeof config === 'object' && config !== null && !Array.isArray(config)) return config as Record<string, unknown>
+  throw new StudioError('bad-file', `${path}: expected an object of options`, { field: 'config.json' })
+}

@@ -1,0 +1,130 @@
+import { StudioError } from '../../errors.ts'
+import { checkSizes } from '../limits.ts'
+import type { Init, Recipe } from '../recipe.ts'
+import type { Studio } from '../studio.ts'
+import { hiresOf, hiresSizes } from './hires.ts'
+import { imagesOf } from './images.ts'
+import { initOf } from './init.ts'
+import { Names } from './names.ts'
+import { type Options, overrideOptions } from './options.ts'
+import { passOf } from './pass.ts'
+import { promptMerger } from './prompts.ts'
+import { type CommonFields, type Endpoint, parseImg2Img, parseTxt2Img } from './request.ts'
+import { withInfotext } from './requestFromInfotext.ts'
+import { scriptsOf } from './scripts.ts'
+import * as settings from './settings.ts'
+
+export interface RequestReading {
+  /** Unknown names fall back as the reference's do, with a note, where they are errors otherwise. */
+  readonly lenient?: boolean
+}
+
+/**
+ * The recipe that an A1111 request body stands for: defaults filled in, options overridden, styles merged, seeds
+ * drawn, names resolved to files. What cannot be done is an error that names the field.
+ */
+export async function recipeFromRequest(
+  body: unknown,
+  endpoint: Endpoint,
+  studio: Studio,
+  { lenient = false }: RequestReading = {},
+): Promise<Recipe> {
+  const request = withInfotext(body)
+  const txt2img = endpoint === 'txt2img' ? parseTxt2Img(request) : undefined
+  const img2img = endpoint === 'img2img' ? parseImg2Img(request) : undefined
+  const fields: CommonFields = txt2img ?? img2img!
+  const { library } = studio
+  const options = overrideOptions(studio.options, fields.override_settings)
+  refuseUnsupported(fields, options)
+  const soft = scriptsOf(fields, endpoint)
+  const names = new Names(library, lenient)
+
+  const init = img2img && (await initOf(img2img, options, soft, library))
+  const batchSize = batchSizeOf(fields, init)
+  const merge = promptMerger(studio.styles(), fields.styles, options, names)
+  const prompts = merge({ prompt: fields.prompt, negativePrompt: fields.negative_prompt })
+  const images = imagesOf({ ...fields, batch_size: batchSize }, prompts)
+
+  const pass = passOf(fields.sampler_name ?? fields.sampler_index, fields.scheduler, fields.steps, names)
+  const sizes = txt2img?.enable_hr ? hiresSizes(txt2img, options) : undefined
+  const hires =
+    txt2img && sizes && (await hiresOf(txt2img, sizes.target, { library, options, names, merge, images, pass }))
+  const { width, height } = hires?.firstPicture ?? sizes?.first ?? fields
+
+  const checkpoint = chosenCheckpoint(options, studio, names)
+  const texts = [...images, ...(hires?.prompts ?? [])]
+  const recipe: Recipe = {
+    images,
+    batchSize,
+    width,
+    height,
+    styles: fields.styles,
+    checkpoint: checkpoint.identity,
+    vae: names.orElse(
+      () => library.vae(options.sd_vae, checkpoint.entry, options.sd_vae_overrides_per_model_preferences, vaeField),
+      () => undefined,
+    ),
+    networks: fields.disable_extra_networks ? new Map() : names.networks(texts.map(({ prompt }) => prompt)),
+    embeddings: names.embeddings(texts.flatMap(({ prompt, negativePrompt }) => [prompt, negativePrompt])),
+    prompting: settings.promptingOf(fields, options),
+    pass,
+    sampling: settings.samplingOf(fields, options),
+    guidance: settings.guidanceOf(fields, options),
+    noise: settings.noiseOf(fields, options, studio.gpuNoise),
+    tiling: fields.tiling ?? options.tiling,
+    tokenMerging: settings.tokenMergingOf(options, endpoint === 'img2img'),
+    vaeMethods: { encode: options.sd_vae_encode_method, decode: options.sd_vae_decode_method },
+    init,
+    hires,
+    refiner: refinerOf(fields, options, names),
+    tiles: { size: options.ESRGAN_tile, overlap: options.ESRGAN_tile_overlap },
+    writing: settings.writingOf(options),
+    notes: names.notes,
+  }
+  checkSizes(recipe)
+  return recipe
+}
+
+const vaeField = 'override_settings.sd_vae'
+const checkpointField = 'override_settings.sd_model_checkpoint'
+
+function refuseUnsupported(fields: CommonFields, options: Options): void {
+  const refuse = (field: string, what: string): never => {
+    throw new StudioError('unsupported', `${field}: ${what}`, { field })
+  }
+  if (fields.restore_faces ?? options.face_restoration) refuse('restore_faces', 'faces cannot be restored yet')
+  if (options.hypertile_enable_unet) refuse('override_settings.hypertile_enable_unet', 'hypertile is not supported')
+  if (options.hypertile_enable_vae) refuse('override_settings.hypertile_enable_vae', 'hypertile is not supported')
+}
+
+/** Several start pictures make a batch of as many. */
+function batchSizeOf({ batch_size }: CommonFields, init: Init | undefined): number {
+  const count = init?.pictures.length ?? 1
+  if (count > batch_size) {
+    throw new StudioError('bad-request', `init_images: ${count} pictures for a batch of ${batch_size}`, {
+      field: 'init_images',
+    })
+  }
+  return count > 1 ? count : batch_size
+}
+
+/** What the request names, or else the options; in a lenient reading of an unknown name, the options. */
+function chosenCheckpoint(options: Options, studio: Studio, names: Names) {
+  const fallback = studio.options.sd_model_checkpoint ?? ''
+  const name = options.sd_model_checkpoint ?? fallback
+  return names.orElse(
+    () => studio.library.checkpoint(name, checkpointField),
+    () => studio.library.checkpoint(name === fallback ? '' : fallback, checkpointField),
+  )
+}
+
+function refinerOf(fields: CommonFields, options: Options, names: Names): Recipe['refiner'] {
+  const name = fields.refiner_checkpoint
+  if (name === undefined || name === '' || name === 'None' || (fields.refiner_switch_at ?? 1) >= 1) return undefined
+  return {
+    checkpoint: names.checkpoint(name, 'refiner_checkpoint'),
+    switchAt: fields.refiner_switch_at ?? 1,
+    switchBySteps: options.refiner_switch_by_sample_steps,
+    inPass: options.hires_fix_refiner_pass,
+  }
+}
