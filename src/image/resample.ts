@@ -20,15 +20,18 @@ function resampleRows<C extends Channels>(source: Picture<C>, width: number, ker
   const taps = antialiasTaps(source.width, width, kernel)
   const weights = fixedPoint(taps)
   const result = picture(channels, width, height)
+  const { data } = source
+  let out = 0
   for (let y = 0; y < height; y++) {
-    const row = source.data.subarray(y * source.width * channels, (y + 1) * source.width * channels)
+    const row = y * source.width * channels
     for (let x = 0; x < width; x++) {
-      const start = taps.first[x]! * channels
-      const count = taps.count[x]!
+      const start = row + taps.first[x]! * channels
+      const end = start + taps.count[x]! * channels
       for (let c = 0; c < channels; c++) {
         let sum = half
-        for (let i = 0; i < count; i++) sum += row[start + i * channels + c]! * weights[x * taps.stride + i]!
-        result.data[(y * width + x) * channels + c] = clamp8(sum >> fractionBits)
+        let tap = x * taps.stride
+        for (let at = start + c; at < end; at += channels) sum = (sum + Math.imul(data[at]!, weights[tap++]!)) | 0
+        result.data[out++] = clamp8(sum >> fractionBits)
       }
     }
   }
@@ -47,7 +50,7 @@ function resampleColumns<C extends Channels>(source: Picture<C>, height: number,
     for (let i = 0; i < taps.count[y]!; i++) {
       const weight = weights[y * taps.stride + i]!
       const offset = (taps.first[y]! + i) * rowBytes
-      for (let b = 0; b < rowBytes; b++) sums[b]! += source.data[offset + b]! * weight
+      for (let b = 0; b < rowBytes; b++) sums[b]! += Math.imul(source.data[offset + b]!, weight)
     }
     for (let b = 0; b < rowBytes; b++) result.data[y * rowBytes + b] = clamp8(sums[b]! >> fractionBits)
   }
