@@ -48,7 +48,7 @@ export function chunkPrompt(prompt: string, options: ChunkOptions): ChunkedPromp
   let lastComma: number | undefined
 
   const close = () => {
-    chunks.push(closed(open))
+    chunks.push(padded(open))
     open = { tokens: [], weights: [], fixes: [] }
     lastComma = undefined
   }
@@ -100,7 +100,7 @@ export function chunkPrompt(prompt: string, options: ChunkOptions): ChunkedPromp
  */
 export function chunkRounds(prompts: readonly ChunkedPrompt[]): readonly (readonly Chunk[])[] {
   const count = Math.max(...prompts.map(({ chunks }) => chunks.length))
-  const empty = closed({ tokens: [], weights: [], fixes: [] })
+  const empty = padded({ tokens: [], weights: [], fixes: [] })
   return Array.from({ length: count }, (_, round) => prompts.map(({ chunks }) => chunks[round] ?? empty))
 }
 
@@ -111,7 +111,8 @@ export function encoderTokens(chunk: Chunk, kind: TokenizerKind): readonly numbe
   return chunk.tokens.map((token, i) => (i > end ? 0 : token))
 }
 
-function closed({ tokens, weights, fixes }: OpenChunk): Chunk {
+/** At most 75 tokens between BOS and EOS, padded with EOS of weight 1. */
+export function padded({ tokens, weights, fixes }: OpenChunk): Chunk {
   const padding = textLength - tokens.length
   return {
     tokens: [bos, ...tokens, ...Array<number>(padding).fill(eos), eos],
