@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { parse, YAMLParseError } from 'yaml'
+import { parseDocument } from 'yaml'
 import { StudioError } from '../errors.ts'
 import { readPlainJson, toPlainValue } from './plainJson.ts'
 import type { PlainMap } from './weights.ts'
@@ -13,7 +13,10 @@ export interface Sidecars {
   readonly textModel?: PlainMap
 }
 
-const maxYamlBytes = 2 ** 18
+/** The web UI's own are a twentieth of that. */
+const maxYamlBytes = 2 ** 16
+const maxYamlDepth = 16
+const maxYamlColumn = 100
 
 /**
  * Reads `<name>.yaml` beside the checkpoint `<name>.<anything>`, and the text encoder it names: `<encoder>.json`
@@ -36,15 +39,39 @@ function readYaml(path: string): PlainMap {
   }
   const { size } = statSync(path)
   if (size > maxYamlBytes) return fail(`${size} bytes of YAML, at most ${maxYamlBytes} expected`)
-  let document: unknown
+  const text = readFileSync(path, 'utf8')
+  if (!isShallow(text)) return fail("values nested deeper than in any model's configuration")
+
+  // The core schema makes plain data only.
+  const document = parseDocument(text, { schema: 'core', logLevel: 'error' })
+  const [error] = document.errors
+  if (error) return fail(`not YAML: ${error.message.split('\n')[0]}`, error)
+  let parsed: unknown
   try {
-    // The core schema makes plain data only. Aliases could blow a small file up, so few are allowed.
-    document = parse(readFileSync(path, 'utf8'), { schema: 'core', maxAliasCount: 100, logLevel: 'silent' })
+    parsed = document.toJS({ maxAliasCount: 100 })
   } catch (cause) {
-    return fail(cause instanceof YAMLParseError ? `not YAML: ${cause.message.split('\n')[0]}` : 'not YAML', cause)
+    return fail('references that grow without end', cause)
   }
-  const plain = toPlainValue(document, fail)
+  const plain = toPlainValue(parsed, fail)
   return plain instanceof Map ? plain : fail('a mapping is expected')
+}
+
+/**
+ * Whether a YAML text is safe to parse: the parser is recursive, and deep nesting ends the process or takes forever.
+ * Counted too strictly rather than too loosely: brackets in quotes count, keys that are not plain (`? `) never pass.
+ */
+function isShallow(text: string): boolean {
+  let brackets = 0
+  for (const line of text.split(/\r?\n/)) {
+    const start = /^[ \t]*(?:[-?:](?:[ \t]+|$))*/.exec(line)![0]
+    if (start.length > maxYamlColumn || start.includes('?')) return false
+    for (const character of line) {
+      if (character === '[' || character === '{') brackets++
+      if (character === ']' || character === '}') brackets = Math.max(0, brackets - 1)
+      if (brackets > maxYamlDepth) return false
+    }
+  }
+  return true
 }
 
 /** A plain name under `cond_stage_config`; a path or a name with slashes is none of the files beside a checkpoint. */
