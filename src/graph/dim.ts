@@ -6,7 +6,7 @@
 export type Dim = number | SymbolicDim
 
 /** A sum of monomials, of which at least one has a symbol. Terms are in order and unlike each other. */
-export interface SymbolicDim {
+interface SymbolicDim {
   readonly terms: readonly Monomial[]
 }
 

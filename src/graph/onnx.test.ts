@@ -7,7 +7,7 @@ import type { WeightEntry } from '../files/weights.ts'
 import { tensor } from '../tensor/tensor.ts'
 import { mulDims, symbol } from './dim.ts'
 import { toOnnx } from './onnx.ts'
-import { add, gemm, neg, reshape } from './ops.ts'
+import { add, cast, gemm, neg, reshape } from './ops.ts'
 import { Message } from './protobuf.ts'
 import { Graph } from './value.ts'
 
@@ -82,18 +82,12 @@ describe('a graph being built refuses', () => {
     expect(() => reshape(x, [4])).toThrow('internal: Reshape of [2, 3]: cannot become [4]')
   })
 
-  test('a weight that does not fit, with its path', () => {
-    const entry: WeightEntry = {
-      name: 'l.weight',
-      dtype: 'F32',
-      shape: [5, 4],
-      sizeBytes: 80,
-      location: { bytes: new Uint8Array(80) },
-    }
-    const weight = graph.weight('l.weight', entry, 'float32')
-    expect(() => gemm(x, weight, null)).toThrow(
-      'l.weight: Gemm of [2, 3], [5, 4], none: weight expects 4 features, x has 3',
-    )
+  test('a weight that does not fit, with its path, even when it is cast', () => {
+    const location = { bytes: new Uint8Array(40) }
+    const entry: WeightEntry = { name: 'l.weight', dtype: 'F16', shape: [5, 4], sizeBytes: 40, location }
+    const weight = cast(graph.weight('l.weight', entry, 'float16'), 'float32')
+    const message = 'l.weight: Gemm of [2, 3], [5, 4], none: weight expects 4 features, x has 3'
+    expect(() => gemm(x, weight, null)).toThrow(message)
   })
 
   test('values of another graph, and two things of one name', () => {

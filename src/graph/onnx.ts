@@ -5,7 +5,7 @@ import type { ConstantData, Graph, Value } from './value.ts'
 import type { ElementType } from './valueType.ts'
 
 /** A weight's bytes: a slice of a file the runtime will open, or the bytes themselves. */
-export type Placement =
+type Placement =
   | { readonly location: string; readonly offset: number; readonly length: number }
   | { readonly bytes: Uint8Array }
 

@@ -5,7 +5,7 @@ type Parameter = Dim | Shape | string | boolean
 
 /** A graph as text, one line per node: for tests, and for people who want to see what runs. */
 export function print(graph: Graph): string {
-  // Numbered as printed, so that two graphs of equal text compute the same.
+  // Numbered as printed, so that a graph's text does not tell how it came about.
   const numbers = new Map<Value, number>()
   const nameOf = (value: Value): string => {
     const { source } = value

@@ -136,12 +136,15 @@ function typeOf(data: ConstantData): ElementType {
 
 /** A weight that does not fit is the file's fault and names its path; anything else is ours. */
 function misfit(op: OpName, inputs: readonly (Value | null)[], problem: string): never {
-  const weight = inputs.find((input) => input?.source.kind === 'weight')
   const shapes = inputs.map((input) => (input ? shapeText(input.shape) : 'none')).join(', ')
-  if (weight?.source.kind === 'weight') {
-    throw new StudioError('wrong-architecture', `${weight.source.name}: ${op} of ${shapes}: ${problem}`, {
-      field: weight.source.name,
-    })
-  }
-  throw new Error(`internal: ${op} of ${shapes}: ${problem}`)
+  const path = inputs.map(weightPath).find((name) => name !== undefined)
+  if (path === undefined) throw new Error(`internal: ${op} of ${shapes}: ${problem}`)
+  throw new StudioError('wrong-architecture', `${path}: ${op} of ${shapes}: ${problem}`, { field: path })
+}
+
+/** The name of a weight, be it cast. */
+function weightPath(value: Value | null): string | undefined {
+  if (value?.source.kind === 'weight') return value.source.name
+  const node = value?.source.kind === 'node' ? value.source.node : undefined
+  return node?.op === 'Cast' ? weightPath(node.inputs[0]!) : undefined
 }

@@ -44,7 +44,7 @@ function encoderLayer(scope: Scope, x: Value, config: TextConfig): Value {
   const query = linear(self.at('q_proj'), normal, { out })
   const key = linear(self.at('k_proj'), normal, { out })
   const value = linear(self.at('v_proj'), normal, { out })
-  const seen = attention({ query, key, value }, { heads: config.heads, isCausal: true }, scope.emit)
+  const seen = attention(self, { query, key, value }, { heads: config.heads, isCausal: true })
   x = add(x, linear(self.at('out_proj'), seen, { out }))
 
   const wide = linear(scope.at(names.mlp1), layerNorm(scope.at(names.norm2), x), { out: config.mlpWidth })

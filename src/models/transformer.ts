@@ -67,7 +67,7 @@ function multiHead(scope: Scope, x: Value, context: Value, heads: number): Value
   const query = linear(scope.at('to_q'), x, { out, hasBias: false })
   const key = linear(scope.at('to_k'), context, { out, hasBias: false })
   const value = linear(scope.at('to_v'), context, { out, hasBias: false })
-  return linear(scope.at('to_out.0'), attention({ query, key, value }, { heads }, scope.emit), { out })
+  return linear(scope.at('to_out.0'), attention(scope, { query, key, value }, { heads }), { out })
 }
 
 /** GEGLU (Shazeer 2020): one half of a projection, gated by the GELU of the other. */

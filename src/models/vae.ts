@@ -74,7 +74,7 @@ function pixelAttention(scope: Scope, x: Value): Value {
   const query = linear(scope.at('q'), tokens, { out })
   const key = linear(scope.at('k'), tokens, { out })
   const value = linear(scope.at('v'), tokens, { out })
-  const seen = linear(scope.at('proj_out'), attention({ query, key, value }, { heads: 1 }, scope.emit), { out })
+  const seen = linear(scope.at('proj_out'), attention(scope, { query, key, value }, { heads: 1 }), { out })
   return add(x, reshape(transpose(seen, [0, 2, 1]), x.shape))
 }
 

@@ -1,11 +1,12 @@
+import { StudioError } from '../errors.ts'
 import { add, constant, instanceNormalization, layerNormalization, mul, reshape } from '../graph/ops.ts'
 import { elements, numberAt, type Value } from '../graph/value.ts'
 import type { Scope } from './scope.ts'
 
 /** Layer normalisation over the last axis (Ba et al. 2016). Weights `weight` and `bias` [features]. */
-export function layerNorm(scope: Scope, x: Value, epsilon = 1e-5): Value {
+export function layerNorm(scope: Scope, x: Value): Value {
   const features = [numberAt(x, -1)]
-  return layerNormalization(x, scope.weight('weight', features), scope.weight('bias', features), epsilon)
+  return layerNormalization(x, scope.weight('weight', features), scope.weight('bias', features), 1e-5)
 }
 
 /**
@@ -18,7 +19,10 @@ export function groupNorm(
   { groups = 32, epsilon }: { groups?: number; epsilon: number },
 ): Value {
   const channels = numberAt(x, 1)
-  if (channels % groups !== 0) throw new Error(`internal: ${scope.path}: ${channels} channels in ${groups} groups`)
+  if (channels % groups !== 0) {
+    const problem = `${channels} channels, expected a multiple of ${groups}`
+    throw new StudioError('wrong-architecture', `${scope.path}: ${problem}`, { field: scope.path })
+  }
   const [batch, , height, width] = x.shape
 
   // A group is what instance normalisation calls a channel, once its channels lie along one axis.

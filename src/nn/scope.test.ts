@@ -6,8 +6,10 @@ import { add, mul } from '../graph/ops.ts'
 import { Graph } from '../graph/value.ts'
 import type { DType } from '../tensor/dtype.ts'
 import { tensor } from '../tensor/tensor.ts'
+import { attention } from './attention.ts'
 import { float32Emit } from './emit.ts'
 import { conv2d, linear } from './linear.ts'
+import { groupNorm } from './norm.ts'
 import { type LayerSite, Scope } from './scope.ts'
 
 function stored(name: string, dtype: DType, shape: readonly number[], data: ArrayBufferView): [string, WeightEntry] {
@@ -33,6 +35,25 @@ describe('a weight that does not fit is an error with its path', () => {
   test('when it is missing', () => {
     expect(build('1')).toThrow('blocks.4.1.weight: missing, expected [8, 6, 3, 3], as x is [2, 6, 32, 32]')
     expect(build('1')).toThrow(expect.objectContaining({ code: 'wrong-architecture', field: 'blocks.4.1.weight' }))
+  })
+})
+
+describe('a configuration that does not divide is an error with its path', () => {
+  const graph = new Graph()
+  const scope = new Scope({ graph, weights: numberedWeights }).at('middle_block.1')
+
+  test('channels into groups', () => {
+    const x = graph.input('x', [1, 48, 4, 4])
+    expect(() => groupNorm(scope.at('norm'), x, { epsilon: 1e-6 })).toThrow(
+      'middle_block.1.norm: 48 channels, expected a multiple of 32',
+    )
+  })
+
+  test('features into heads', () => {
+    const x = graph.input('tokens', [1, 5, 48])
+    const build = (heads: number) => () => attention(scope.at('attn1'), { query: x, key: x, value: x }, { heads })
+    expect(build(5)).toThrow('middle_block.1.attn1: 48 features do not divide into 5 heads')
+    expect(build(4.8)).toThrow('48 features do not divide into 4.8 heads')
   })
 })
 
