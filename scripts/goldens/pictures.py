@@ -4,6 +4,7 @@ Needs Pillow 9.5.0, numpy, opencv-python-headless 4.9 and scikit-image 0.21.
 """
 
 import base64
+import io
 import json
 
 import cv2
@@ -62,6 +63,9 @@ edges = {
     "after": rgb.resize((1, HEIGHT), box=(WIDTH, 0, WIDTH, HEIGHT)),
 }
 
+ink = io.BytesIO()
+rgb.convert("CMYK").save(ink, "jpeg", quality=90)
+
 sigmas = (0.3, 1, 2, 4, 8, 33)
 grey = noise(1)[:, :, 0]
 print(
@@ -76,6 +80,8 @@ print(
             "other": record(other),
             "mask": record(mask),
             "grey": record(grey),
+            "inkJpeg": base64.b64encode(ink.getvalue()).decode(),
+            "inkAsLight": record(Image.open(ink).convert("RGB")),
             "luma": record(rgb.convert("L")),
             "inverted": record(ImageChops.invert(rgb)),
             "flattened": record(over_color.convert("RGB")),

@@ -1,8 +1,8 @@
 import { open, readFile } from 'node:fs/promises'
 import sharp from 'sharp'
 import { StudioError } from '../errors.ts'
-import { toRgb } from './channels.ts'
-import { picture, type Rgb8, type Rgba8 } from './picture.ts'
+import { divideBy255, toRgb } from './channels.ts'
+import { type Picture, picture, type Rgb8, type Rgba8 } from './picture.ts'
 import { isPng } from './pngText.ts'
 
 /** What a picture from outside may cost. */
@@ -50,19 +50,33 @@ export async function decodePicture(
   if (pictureFormat(bytes) === undefined) {
     throw new StudioError('bad-file', `${where}: expected a PNG, JPEG, WebP, AVIF, GIF or TIFF picture`)
   }
-  const { width, height } = await readHeader(bytes, where)
+  const { width, height, space } = await readHeader(bytes, where)
   if (width * height > limits.maxPixels) {
     throw new StudioError('too-large', `${where}: ${width}x${height}, expected at most ${limits.maxPixels} pixels`)
   }
+  const isInk = space === 'cmyk'
   const pipeline = sharp(bytes, { failOn: 'truncated', limitInputPixels: limits.maxPixels, pages: 1, ignoreIcc: true })
     .autoOrient()
-    .toColourspace('srgb')
-    .ensureAlpha()
     .timeout({ seconds: longestDecodeSeconds })
-  const decoded = pipeline.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true })
+  const colored = isInk
+    ? pipeline.pipelineColourspace('cmyk').toColourspace('cmyk')
+    : pipeline.toColourspace('srgb').ensureAlpha()
+  const decoded = colored.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true })
   const { data, info } = await refuseUnreadable(where, decoded)
-  const rgba = picture(4, info.width, info.height, new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
-  return isOpaque(rgba) ? toRgb(rgba) : rgba
+  if (info.channels !== 4) throw new Error(`internal: decoded to ${info.channels} channels`)
+  const four = picture(4, info.width, info.height, new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
+  if (isInk) return inkToLight(four)
+  return isOpaque(four) ? toRgb(four) : four
+}
+
+/** Cyan, magenta, yellow and black as light, each ink taken for a perfect filter: (1 − C)(1 − K). */
+function inkToLight({ width, height, data }: Picture<4>): Rgb8 {
+  const result = picture(3, width, height)
+  for (let i = 0; i < width * height; i++) {
+    const paper = 255 - data[i * 4 + 3]!
+    for (let c = 0; c < 3; c++) result.data[i * 3 + c] = paper - divideBy255(data[i * 4 + c]! * paper)
+  }
+  return result
 }
 
 function isOpaque({ data }: Rgba8): boolean {
@@ -87,12 +101,12 @@ async function readPictureFile(path: string, maxBytes: number): Promise<Uint8Arr
 }
 
 async function readHeader(bytes: Uint8Array, where: string) {
-  const { width, height } = await refuseUnreadable(
+  const { width, height, space } = await refuseUnreadable(
     where,
     sharp(bytes, { limitInputPixels: false, pages: 1 }).metadata(),
   )
   if (!width || !height) throw new StudioError('bad-file', `${where}: a picture without a size`)
-  return { width, height }
+  return { width, height, space }
 }
 
 /** What the decoder library says of a file, as our kind of error. */
