@@ -60,15 +60,20 @@ export interface PickleRules {
   /** What the name stands for; throws where it is not on the list. */
   global(name: string): PyGlobal
   /** What calling `callee` with `args` gives; throws where that is not allowed. */
-  call(callee: PyGlobal, args: readonly PyValue[]): PyValue
+  call(callee: PyGlobal, args: readonly PyValue[]): PyCompound
   /** Gives an object its state. */
   build(target: PyValue, state: PyValue): void
   /** What a persistent id stands for. */
-  persistent(id: PyValue): PyValue
+  persistent(id: PyValue): PyCompound
 }
 
 /** Why a pickle is refused. The machine adds opcode and offset, the opener the file. */
 export class PickleError extends Error {}
+
+/** Values waiting on the stack: Python writes at most a thousand pairs before it puts them into their dictionary. */
+const maxStack = 100_000
+/** A tensor takes eight of them, a checkpoint some ten thousand. */
+const maxMade = 1_000_000
 
 const lists = (items: PyValue[]): PyList => ({ kind: 'list', items })
 const tuple = (...items: PyValue[]): PyTuple => ({ kind: 'tuple', items })
@@ -99,6 +104,7 @@ class Machine {
   private readonly stack: PyValue[] = []
   private readonly marks: number[] = []
   private readonly memo = new Map<number, PyValue>()
+  private made = 0
 
   constructor(bytes: Uint8Array, start: number, rules: PickleRules) {
     this.bytes = bytes
@@ -154,7 +160,14 @@ class Machine {
   }
 
   push(value: PyValue): void {
+    if (this.stack.length === maxStack) throw new PickleError(`more than ${maxStack} values at once`)
     this.stack.push(value)
+  }
+
+  /** Pushes something new that takes memory of its own. */
+  make(value: PyCompound): void {
+    if (++this.made > maxMade) throw new PickleError(`more than ${maxMade} lists, dictionaries and the like`)
+    this.push(value)
   }
 
   pop(): PyValue {
@@ -171,6 +184,7 @@ class Machine {
   }
 
   mark(): void {
+    if (this.marks.length === maxStack) throw new PickleError(`more than ${maxStack} marks at once`)
     this.marks.push(this.stack.length)
   }
 
@@ -211,7 +225,7 @@ class Machine {
   call(callee: PyValue, args: PyValue): void {
     if (!isKind(callee, 'global')) throw new PickleError('only a listed name may be called')
     if (!isKind(args, 'tuple')) throw new PickleError('the arguments are not a tuple')
-    this.push(this.rules.call(callee, args.items))
+    this.make(this.rules.call(callee, args.items))
   }
 }
 
@@ -253,22 +267,22 @@ const opcodes: Readonly<Record<number, (m: Machine) => void>> = {
   67: (m) => m.push(m.take(m.byte())), // SHORT_BINBYTES
   142: (m) => m.push(m.take(m.uint64())), // BINBYTES8
 
-  93: (m) => m.push(lists([])), // EMPTY_LIST
-  108: (m) => m.push(lists(m.popMark())), // LIST
+  93: (m) => m.make(lists([])), // EMPTY_LIST
+  108: (m) => m.make(lists(m.popMark())), // LIST
   97: (m) => append(m, [m.pop()]), // APPEND
   101: (m) => append(m, m.popMark()), // APPENDS
-  143: (m) => m.push(lists([])), // EMPTY_SET
+  143: (m) => m.make(lists([])), // EMPTY_SET
   144: (m) => append(m, m.popMark()), // ADDITEMS
-  145: (m) => m.push(lists(m.popMark())), // FROZENSET
-  41: (m) => m.push(tuple()), // EMPTY_TUPLE
-  116: (m) => m.push({ kind: 'tuple', items: m.popMark() }), // TUPLE
-  133: (m) => m.push(tuple(m.pop())), // TUPLE1
-  134: (m) => m.push(tuple(...[m.pop(), m.pop()].reverse())), // TUPLE2
-  135: (m) => m.push(tuple(...[m.pop(), m.pop(), m.pop()].reverse())), // TUPLE3
-  125: (m) => m.push({ kind: 'dict', items: new Map() }), // EMPTY_DICT
+  145: (m) => m.make(lists(m.popMark())), // FROZENSET
+  41: (m) => m.make(tuple()), // EMPTY_TUPLE
+  116: (m) => m.make({ kind: 'tuple', items: m.popMark() }), // TUPLE
+  133: (m) => m.make(tuple(m.pop())), // TUPLE1
+  134: (m) => m.make(tuple(...[m.pop(), m.pop()].reverse())), // TUPLE2
+  135: (m) => m.make(tuple(...[m.pop(), m.pop(), m.pop()].reverse())), // TUPLE3
+  125: (m) => m.make({ kind: 'dict', items: new Map() }), // EMPTY_DICT
   100: (m) => {
     const pairs = m.popMark()
-    m.push({ kind: 'dict', items: new Map() })
+    m.make({ kind: 'dict', items: new Map() })
     m.setItems(pairs)
   },
   115: (m) => m.setItems([m.pop(), m.pop()].reverse()), // SETITEM
@@ -280,11 +294,11 @@ const opcodes: Readonly<Record<number, (m: Machine) => void>> = {
   104: (m) => m.get(m.byte()), // BINGET
   106: (m) => m.get(m.uint32()), // LONG_BINGET
 
-  99: (m) => m.push(m.rules.global(`${m.line()}.${m.line()}`)), // GLOBAL
+  99: (m) => m.make(m.rules.global(`${m.line()}.${m.line()}`)), // GLOBAL
   147: (m) => {
     const [name, module] = [m.pop(), m.pop()]
     if (typeof module !== 'string' || typeof name !== 'string') throw new PickleError('a name that is not text')
-    m.push(m.rules.global(`${module}.${name}`))
+    m.make(m.rules.global(`${module}.${name}`))
   },
   82: (m) => {
     const args = m.pop()
@@ -298,7 +312,7 @@ const opcodes: Readonly<Record<number, (m: Machine) => void>> = {
     const state = m.pop()
     m.rules.build(m.top(), state)
   },
-  81: (m) => m.push(m.rules.persistent(m.pop())), // BINPERSID
+  81: (m) => m.make(m.rules.persistent(m.pop())), // BINPERSID
 }
 
 function append(m: Machine, items: readonly PyValue[]): void {

@@ -4,7 +4,7 @@ import { StudioError } from '../errors.ts'
 import type { PlainMap, PlainValue } from './weights.ts'
 
 /** Configuration files are a few kilobytes; indices of sharded weights a few hundred. */
-const maxBytes = 2 ** 24
+const maxBytes = 2 ** 22
 const maxDepth = 32
 
 /** Reads a JSON file that must hold an object, as maps, so that no key can stand for something else. */

@@ -56,6 +56,8 @@ test.each([
   ['is too long', `# ${'x'.repeat(2 ** 18)}\n`],
   ['is nested without end in brackets', `a: ${'['.repeat(2000)}${']'.repeat(2000)}`],
   ['is nested without end in braces', `${'{a: '.repeat(2000)}${'}'.repeat(2000)}`],
+  ['is nested without end in one pair of braces', `{${'a:\n'.repeat(8000)}}`],
+  ['is nested without end in one line', 'a: '.repeat(8000)],
   ['is nested without end in lists', `${'- '.repeat(2000)}a`],
   ['is nested without end in keys', `${'? '.repeat(1000)}a`],
   ['is nested without end by indentation', Array.from({ length: 300 }, (_, i) => `${' '.repeat(i)}a:`).join('\n')],

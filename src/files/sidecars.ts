@@ -17,6 +17,7 @@ export interface Sidecars {
 const maxYamlBytes = 2 ** 16
 const maxYamlDepth = 16
 const maxYamlColumn = 100
+const maxYamlColons = 64
 
 /**
  * Reads `<name>.yaml` beside the checkpoint `<name>.<anything>`, and the text encoder it names: `<encoder>.json`
@@ -62,13 +63,17 @@ function readYaml(path: string): PlainMap {
  */
 function isShallow(text: string): boolean {
   let brackets = 0
+  let colons = 0
   for (const line of text.split(/\r?\n/)) {
+    // `a: a: a:` nests as well, on one line or within one pair of brackets.
+    if (brackets === 0) colons = 0
     const start = /^[ \t]*(?:[-?:](?:[ \t]+|$))*/.exec(line)![0]
     if (start.length > maxYamlColumn || start.includes('?')) return false
     for (const character of line) {
       if (character === '[' || character === '{') brackets++
       if (character === ']' || character === '}') brackets = Math.max(0, brackets - 1)
-      if (brackets > maxYamlDepth) return false
+      if (character === ':') colons++
+      if (brackets > maxYamlDepth || colons > maxYamlColons) return false
     }
   }
   return true

@@ -247,10 +247,18 @@ describe('a pickle made to exhaust the reader is refused:', () => {
     expectRefused(inZip(program), /more than 4000000 values/)
   })
   test('a list that contains itself', () => expectRefused(inZip(']q\0(h\0e'), /nested deeper than 64/))
-  test('deep nesting', () => expectRefused(inZip('('.repeat(100_000), 't'.repeat(100_000)), /nested deeper than 64/))
+  test('deep nesting', () => expectRefused(inZip('('.repeat(90_000), 't'.repeat(90_000)), /nested deeper than 64/))
   test('one list copied again and again', () => {
     const copies = 'c__builtin__\nset\nh\0\x85R0'.repeat(1000)
     expectRefused(inZip(']q\0(', 'N'.repeat(20_000), 'e', copies), /copies lists without end/)
+  })
+  test('dictionaries by the million', () => {
+    expectRefused(inZip('}0'.repeat(1_000_001)), /more than 1000000 lists, dictionaries/)
+  })
+  test('values that are never used', () => expectRefused(inZip('N'.repeat(200_000)), /more than 100000 values at once/))
+  test('marks that are never used', () => expectRefused(inZip('('.repeat(200_000)), /more than 100000 marks at once/))
+  test('a pickle larger than that of any model', () => {
+    expectRefused(inZip('N0'.repeat(2 ** 22)), /a pickle of \d+ bytes, at most 8388608 expected/)
   })
   test('text longer than the file', () => expectRefused(inZip('X\xff\xff\xff\xff'), /the file ends inside the pickle/))
   test('an empty stack', () => expectRefused(inZip(''), /the stack is empty/))

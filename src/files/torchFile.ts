@@ -10,8 +10,8 @@ import { torchRules } from './torchRules.ts'
 import type { ForeignEntry, WeightEntry, WeightFile } from './weights.ts'
 import { readMember, readZip, type ZipMember } from './zip.ts'
 
-/** Names and small values only; those of the largest checkpoints take a megabyte. */
-const maxPickleBytes = 2 ** 26
+/** Names and small values only; those of the largest checkpoints take two megabytes. */
+const maxPickleBytes = 2 ** 23
 
 /** Where the bytes of a storage are: in the file, or packed in it and read by `load`. */
 type StorageBytes = { readonly sizeBytes: number } & ({ readonly offset: number } | { readonly load: () => Uint8Array })
@@ -29,7 +29,9 @@ export function parseTorchZip(path: string): WeightFile {
     if (byteOrder && new TextDecoder().decode(readMember(descriptor, path, byteOrder)) !== 'little') {
       throw new StudioError('unsupported', `${basename(path)}: numbers with the highest byte first`)
     }
-    if (pickle.sizeBytes > maxPickleBytes) throw badFile(path, `a pickle of ${pickle.sizeBytes} bytes`)
+    if (pickle.sizeBytes > maxPickleBytes) {
+      throw badFile(path, `a pickle of ${pickle.sizeBytes} bytes, at most ${maxPickleBytes} expected`)
+    }
 
     const { value } = interpret(path, () => unpickle(readMember(descriptor, path, pickle), 0, torchRules()))
     return weightFile(path, value, (storage) => {

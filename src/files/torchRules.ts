@@ -2,6 +2,7 @@ import {
   isKind,
   PickleError,
   type PickleRules,
+  type PyCompound,
   type PyGlobal,
   type PyStorage,
   type PyTensor,
@@ -78,7 +79,7 @@ const inertTypes: ReadonlySet<string> = new Set([
 ])
 
 /** Functions and classes that make data. Each is imitated, none is called. `spend` is told of every item copied. */
-const constructors: Readonly<Record<string, (args: readonly PyValue[], spend: Spend) => PyValue>> = {
+const constructors: Readonly<Record<string, (args: readonly PyValue[], spend: Spend) => PyCompound>> = {
   'collections.OrderedDict': orderedDict,
   'builtins.dict': orderedDict,
   '__builtin__.dict': orderedDict,
@@ -124,7 +125,7 @@ function listedName(name: string): PyGlobal {
   return { kind: 'global', name }
 }
 
-function construct({ name }: PyGlobal, args: readonly PyValue[], spend: Spend): PyValue {
+function construct({ name }: PyGlobal, args: readonly PyValue[], spend: Spend): PyCompound {
   if (inertTypes.has(name)) return { kind: 'object', type: name, state: null }
   if (!Object.hasOwn(constructors, name)) throw new PickleError(`${name} is not something to call`)
   return constructors[name]!(args, spend)
@@ -148,7 +149,7 @@ function storage(id: PyValue): PyStorage {
   return { kind: 'storage', key, dtype, elements: count(elements), offset }
 }
 
-function orderedDict([argument]: readonly PyValue[], spend: Spend): PyValue {
+function orderedDict([argument]: readonly PyValue[], spend: Spend): PyCompound {
   const items = new Map<PyValue, PyValue>()
   const pairs = argument === undefined ? [] : sequence(argument)
   spend(pairs.length)
@@ -160,7 +161,7 @@ function orderedDict([argument]: readonly PyValue[], spend: Spend): PyValue {
   return { kind: 'dict', items }
 }
 
-function copiedList([argument]: readonly PyValue[], spend: Spend): PyValue {
+function copiedList([argument]: readonly PyValue[], spend: Spend): PyCompound {
   const items = argument === undefined ? [] : sequence(argument)
   spend(items.length)
   return { kind: 'list', items: [...items] }
