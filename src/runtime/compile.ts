@@ -1,3 +1,4 @@
+import { realpathSync } from 'node:fs'
 import { dirname, relative, resolve, sep } from 'node:path'
 import type { InferenceSession, Tensor as NativeTensor } from 'onnxruntime-node'
 import { StudioError } from '../errors.ts'
@@ -13,7 +14,7 @@ export const compile: Compile = async (graph, options) => {
   const model = toOnnx(graph, (weight) => {
     const { location, sizeBytes } = entryOf(weight)
     if ('bytes' in location) return { bytes: location.bytes }
-    const path = relative(folder, resolve(location.path)).split(sep).join('/')
+    const path = relative(folder, realPath(location.path)).split(sep).join('/')
     return { location: path, offset: location.offset, length: sizeBytes }
   })
   const { InferenceSession: sessions, Tensor: nativeTensor } = await native()
@@ -73,11 +74,16 @@ function entryOf(weight: Value) {
   return weight.source.entry
 }
 
+/** Model folders are full of links, and the runtime refuses those that lead elsewhere. */
+function realPath(path: string): string {
+  return realpathSync(resolve(path))
+}
+
 function weightPaths(graph: Graph): readonly string[] {
   const paths = new Set<string>()
   for (const weight of graph.weights) {
     const { location } = entryOf(weight)
-    if ('path' in location) paths.add(resolve(location.path))
+    if ('path' in location) paths.add(realPath(location.path))
   }
   return [...paths]
 }
