@@ -18,6 +18,8 @@ export interface Conditioning {
   readonly uncond: readonly ScheduledContext[]
   /** Names of the embeddings, in the order infotexts list them. */
   readonly embeddings: readonly string[]
+  /** Some text has brackets, which the mode of emphasis is about. */
+  readonly hasBrackets: boolean
 }
 
 /** How many denoiser calls prompts are scheduled over. */
@@ -32,30 +34,34 @@ export async function conditionOn(
   timeline: Timeline,
   encode: EncodeTexts,
 ): Promise<Conditioning> {
-  const known = new Map<string, Promise<ScheduledContext>>()
   const embeddings: string[] = []
-  const read = async (text: string): Promise<ScheduledContext> => {
-    const schedule = parsePromptSchedule(text, timeline.steps, timeline)
-    const { contexts, embeddings: used } = await encode(schedule.map((entry) => entry.text))
-    // Infotexts name what was read last first.
-    embeddings.unshift(...used)
-    return { schedule, contexts }
-  }
-  const scheduled = (text: string): Promise<ScheduledContext> => {
-    const found = known.get(text) ?? read(text)
-    known.set(text, found)
-    return found
+  let hasBrackets = false
+  const reader = () => {
+    const known = new Map<string, ScheduledContext>()
+    return async (text: string): Promise<ScheduledContext> => {
+      const found = known.get(text)
+      if (found) return found
+      const schedule = parsePromptSchedule(text, timeline.steps, timeline)
+      const { contexts, embeddings: used } = await encode(schedule.map((entry) => entry.text))
+      // Infotexts name what was read last first.
+      embeddings.unshift(...used)
+      hasBrackets ||= schedule.some((entry) => /[([]/.test(entry.text))
+      known.set(text, { schedule, contexts })
+      return { schedule, contexts }
+    }
   }
 
+  const readNegative = reader()
   const uncond: ScheduledContext[] = []
-  for (const { negativePrompt } of prompts) uncond.push(await scheduled(negativePrompt))
+  for (const { negativePrompt } of prompts) uncond.push(await readNegative(negativePrompt))
+  const readPositive = reader()
   const cond: { weight: number; text: ScheduledContext }[][] = []
   for (const { prompt } of prompts) {
     const parts: { weight: number; text: ScheduledContext }[] = []
-    for (const { text, weight } of splitAnd(prompt)) parts.push({ weight, text: await scheduled(text) })
+    for (const { text, weight } of splitAnd(prompt)) parts.push({ weight, text: await readPositive(text) })
     cond.push(parts)
   }
-  return { cond, uncond, embeddings }
+  return { cond, uncond, embeddings, hasBrackets }
 }
 
 /** Which way of padding was needed, for the infotext. */

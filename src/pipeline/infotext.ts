@@ -43,10 +43,7 @@ export function infotextOf(recipe: Recipe, index: number, framing: Framing): str
       'Variation seed': when(isVaried, plan.subseed),
       'Variation seed strength': when(isVaried, pythonFloat(noise.variationStrength)),
       'Seed resize from': noise.resizeFrom ? `${noise.resizeFrom.width}x${noise.resizeFrom.height}` : null,
-      'Conditional mask weight': when(
-        framing.usesInpaintingConditioning,
-        asWritten(recipe.init?.mask?.conditioningWeight ?? 1, true),
-      ),
+      'Conditional mask weight': when(framing.usesInpaintingConditioning, asWritten(recipe.maskConditioning, true)),
       'Clip skip': when(recipe.prompting.clipSkip > 1, recipe.prompting.clipSkip),
       ENSD: when(framing.usesEtaSeedDelta, noise.etaSeedDelta),
       'Token merging ratio': when(tokenMerging.ratio !== 0, asWritten(tokenMerging.ratio)),

@@ -41,12 +41,12 @@ export class Library {
    * The VAE that goes with a checkpoint: a setting of `Automatic` takes the one beside it, named alike, or the one its
    * card names; `None` the checkpoint's own.
    */
-  vae(setting: string, checkpoint: CatalogEntry, isSettingFirst: boolean, field: string): FileIdentity | undefined {
+  vae(setting: string, checkpoint: CatalogEntry, isSettingFirst: boolean, field: string): string | undefined {
     if (setting === 'None') return undefined
     const isNamed = setting !== 'Automatic' && setting !== 'auto'
     if (!isNamed || !isSettingFirst) {
       const own = this.#cardVae(checkpoint) ?? vaeBeside(checkpoint)
-      if (own !== undefined) return this.identity(basename(own), own)
+      if (own !== undefined) return own
       if (!isNamed) return undefined
     }
     const files = this.vaes()
@@ -54,7 +54,7 @@ export class Library {
       [basename(path), stem, relativePath, path].includes(setting),
     )
     if (!found) throw unknown(field, 'VAE', setting, files)
-    return this.identity(basename(found.path), found.path)
+    return found.path
   }
 
   vaes(): readonly CatalogEntry[] {
@@ -66,17 +66,17 @@ export class Library {
   }
 
   /** The network that prompts call so: by file name, or by what its trainer called it where that is unambiguous. */
-  network(name: string, field: string): FileIdentity {
+  network(name: string, field: string): string {
     const files = this.networks()
     const named = files.find(({ stem }) => stem === name)
-    if (named) return this.identity(name, named.path)
+    if (named) return named.path
     const aliased = reservedAliases.has(name.toLowerCase()) ? [] : files.filter(({ path }) => aliasOf(path) === name)
     if (aliased.length > 1) {
       const paths = aliased.map(({ relativePath }) => relativePath).join(', ')
       throw new StudioError('unknown-name', `${field}: "${name}" may be ${paths}; use the file's name`, { field })
     }
     if (!aliased[0]) throw unknown(field, 'LoRA', name, files)
-    return this.identity(name, aliased[0].path)
+    return aliased[0].path
   }
 
   embeddings(): readonly CatalogEntry[] {
@@ -111,9 +111,14 @@ export class Library {
     return join(this.dataDir, 'models', folder)
   }
 
-  /** A file under a name, with its hash where that is known already. */
-  identity(name: string, path: string): FileIdentity {
-    return { name, path, hash: this.hashes.known(path) }
+  /** A file under a name, with the hash of the whole file. */
+  async identity(name: string, path: string): Promise<FileIdentity> {
+    return { name, path, hash: await this.hashes.file(path) }
+  }
+
+  /** A network under a name, with the hash that infotexts give networks. */
+  async networkIdentity(name: string, path: string): Promise<FileIdentity> {
+    return { name, path, hash: await this.hashes.network(openWeights(path)) }
   }
 
   /** The VAE that the user chose for this checkpoint on its card. */

@@ -6,7 +6,7 @@ import type { SoftInpainting } from '../image/softInpaint.ts'
  * Everything that determines the pictures of one job, with nothing left to defaults: seeds are drawn, names are
  * resolved to files, styles are merged into the prompts. The same recipe gives the same pixels on the CPU.
  */
-export interface Recipe {
+export interface Recipe extends ModelFiles {
   /** The pictures of the job in order; a batch is `batchSize` neighbours. */
   readonly images: readonly ImagePlan[]
   readonly batchSize: number
@@ -16,9 +16,6 @@ export interface Recipe {
   /** Names of the styles merged into the prompts. */
   readonly styles: readonly string[]
 
-  readonly checkpoint: FileIdentity
-  /** A VAE file of its own; undefined where the checkpoint's is used. */
-  readonly vae: FileIdentity | undefined
   /** Adapters by the name the prompts call them; a name that is missing here is left out of the picture. */
   readonly networks: ReadonlyMap<string, FileIdentity>
   /** Textual inversions that may occur in the prompts, by trigger. */
@@ -32,6 +29,8 @@ export interface Recipe {
   readonly tiling: boolean
   readonly tokenMerging: TokenMerging
   readonly vaeMethods: VaeMethods
+  /** How much of the masked content inpainting checkpoints may not see. */
+  readonly maskConditioning: number
 
   readonly init: Init | undefined
   readonly hires: Hires | undefined
@@ -41,6 +40,13 @@ export interface Recipe {
   readonly writing: InfotextSettings
   /** What was understood differently from what was asked, for the person to read. */
   readonly notes: readonly string[]
+}
+
+/** A checkpoint and the VAE it is used with. */
+export interface ModelFiles {
+  readonly checkpoint: FileIdentity
+  /** A VAE file of its own; undefined where the checkpoint's is used. */
+  readonly vae: FileIdentity | undefined
 }
 
 /** What may differ between the pictures of one job. */
@@ -99,6 +105,8 @@ export interface Sampling {
   readonly useOldKarrasSigmas: boolean
   /** Initial noise times √(1 + σ²) instead of σ. */
   readonly useSgmNoiseMultiplier: boolean
+  /** Noise added to a picture beyond what its strength asks for. */
+  readonly extraNoise: number
   /** Timesteps rounded to whole ones before the model sees them. */
   readonly quantizeTimesteps: boolean
   readonly noiseSchedule: 'Default' | 'Zero Terminal SNR'
@@ -168,7 +176,6 @@ export interface Init {
   readonly denoisingStrength: number
   readonly background: string
   readonly noiseMultiplier: number
-  readonly extraNoise: number
   /** Exactly `steps` steps are run, whatever the strength. */
   readonly fixSteps: boolean
   readonly colorCorrection: boolean
@@ -193,8 +200,6 @@ export interface Mask {
   readonly onlyMasked: { readonly padding: number } | undefined
   /** Outside the mask the picture is the original, pixel by pixel. */
   readonly overlay: boolean
-  /** How much of the masked content inpainting checkpoints may not see. */
-  readonly conditioningWeight: number
   readonly soft: SoftInpainting | undefined
 }
 
@@ -211,7 +216,8 @@ export interface Hires {
   readonly askedSteps: number
   /** Prompts of the second pass, one for each picture. */
   readonly prompts: readonly HiresPrompt[]
-  readonly checkpoint: FileIdentity | undefined
+  /** The second pass's own checkpoint. */
+  readonly model: ModelFiles | undefined
   /** A picture that takes the place of the first pass. */
   readonly firstPicture: Rgb8 | undefined
   readonly keepFirstPass: boolean
@@ -231,7 +237,7 @@ export type HiresTarget =
 
 /** A second checkpoint that takes over during sampling. */
 export interface Refiner {
-  readonly checkpoint: FileIdentity
+  readonly model: ModelFiles
   /** Share of the way (of noise, or of steps) after which it takes over. */
   readonly switchAt: number
   readonly switchBySteps: boolean

@@ -22,6 +22,8 @@ export interface Painter {
 /** How a refiner takes over. */
 export interface Takeover {
   readonly refiner: Refiner
+  /** The job has a second pass, so infotexts tell in which one it was. */
+  readonly isHires: boolean
   /** Denoiser calls expected, by which shares of the steps are measured. */
   readonly totalCalls: number
   /** σ at a sampler's level, or undefined where levels are timesteps. */
@@ -46,8 +48,16 @@ export function levelsOf({ alphasCumprod }: Model, sampling: Sampling): NoiseLev
   return noiseLevels(alphas, sampling.quantizeTimesteps)
 }
 
+/** A source for guidance, and who paints at the moment. */
+export interface Conditioner {
+  readonly source: ConditioningSource
+  readonly painter: () => Painter
+  /** What infotexts tell after all that came up before. */
+  readonly lateFacts: Facts
+}
+
 /** Answers for each denoiser call what model runs and on what; notes for the infotext what came to pass. */
-export function conditioningSource({ recipe, painter, use, pool, facts, takeover }: SourceOptions): ConditioningSource {
+export function conditioner({ recipe, painter, use, pool, facts, takeover }: SourceOptions): Conditioner {
   const { guidance, sampling } = recipe
   const modelOf = ({ adapted }: Painter): Conditioned['model'] => ({
     predict: predictor(adapted, use, pool),
@@ -57,8 +67,9 @@ export function conditioningSource({ recipe, painter, use, pool, facts, takeover
   let current = painter
   let model = modelOf(painter)
   let hasSwitched = false
+  const lateFacts: Facts = new Map()
 
-  return async (call, level) => {
+  const source: ConditioningSource = async (call, level) => {
     if (takeover && !hasSwitched && progressAt(takeover, model.levels, call, level) >= takeover.refiner.switchAt) {
       current = await takeover.painter()
       model = modelOf(current)
@@ -67,9 +78,10 @@ export function conditioningSource({ recipe, painter, use, pool, facts, takeover
     }
     noteGuidance(guidance, call, level, facts)
     const { padded, ...conditioned } = conditionedAt(current.conditioning, call, guidance.padding, current.emptyChunk)
-    if (padded !== 'none') facts.set(padded === 'empty' ? 'Pad conds' : 'Pad conds v0', true)
+    if (padded !== 'none') lateFacts.set(padded === 'empty' ? 'Pad conds' : 'Pad conds v0', true)
     return { model, ...conditioned }
   }
+  return { source, painter: () => current, lateFacts }
 }
 
 /** How far a run has come, by steps or by noise. */
@@ -83,9 +95,10 @@ function progressAt(
   return hasSigmas ? noiseRemoved(levels, level) : (levels.lastTimestep - Math.trunc(level)) / (levels.lastTimestep + 1)
 }
 
-function noteRefiner({ refiner }: Takeover, facts: Facts): void {
-  const { name, hash } = refiner.checkpoint
+function noteRefiner({ refiner, isHires }: Takeover, facts: Facts): void {
+  const { name, hash } = refiner.model.checkpoint
   if (refiner.switchBySteps) facts.set('Refiner switch by sampling steps', true)
+  if (isHires && refiner.inPass !== 'second pass') facts.set('Hires refiner', refiner.inPass)
   facts.set('Refiner', hash === undefined ? name : `${name} [${hash.slice(0, 10)}]`)
   facts.set('Refiner switch at', pythonFloat(refiner.switchAt))
 }

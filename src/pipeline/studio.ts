@@ -5,11 +5,13 @@ import { fileURLToPath } from 'node:url'
 import { StudioError } from '../errors.ts'
 import { parseStyles, type Style } from '../text/styles.ts'
 import { createTokenizer, type Tokenizer, type TokenizerKind } from '../text/tokenizer.ts'
-import { Library } from './library.ts'
+import { builtInUpscalers, Library } from './library.ts'
 import { type Model, openModel } from './model.ts'
+import { modelUpscaler } from './modelUpscaler.ts'
 import { NetworkShelf } from './networks.ts'
-import type { FileIdentity, Noise } from './recipe.ts'
+import type { FileIdentity, ModelFiles, Noise, UpscalerTiles } from './recipe.ts'
 import { SessionPool } from './sessionPool.ts'
+import { plainUpscaler, type UpscaleStep } from './upscale.ts'
 import { type Options, parseOptions } from './wire/options.ts'
 
 export interface StudioSettings {
@@ -40,7 +42,7 @@ export class Studio {
   }
 
   /** A checkpoint with its VAE, opened where it is not. */
-  model(checkpoint: FileIdentity, vae: FileIdentity | undefined): Model {
+  model({ checkpoint, vae }: ModelFiles): Model {
     const known = this.#models.find(
       (model) => model.checkpoint.path === checkpoint.path && model.vae?.path === vae?.path,
     )
@@ -57,6 +59,12 @@ export class Studio {
     this.#models = this.#models.filter(({ checkpoint }) => wanted.includes(checkpoint.path))
     this.shelf.clear()
     await this.pool.release((key) => wanted.some((path) => key.startsWith(`${path}|`)))
+  }
+
+  /** The upscaler of that name; undefined where Lanczos alone does it. */
+  async upscaler(name: string, tiles: UpscalerTiles): Promise<UpscaleStep | undefined> {
+    if (builtInUpscalers.some((builtIn) => builtIn === name)) return plainUpscaler(name)
+    return modelUpscaler(this.library.upscaler(name, 'upscaler').path, tiles, this.pool)
   }
 
   /** The styles of styles.csv, as it is now. */

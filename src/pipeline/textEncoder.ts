@@ -4,6 +4,7 @@ import { rows, stack, type Tensor } from '../tensor/tensor.ts'
 import { type Chunk, chunkLength, chunkPrompt, chunkRounds, encoderTokens } from '../text/chunks.ts'
 import { indexEmbeddings, type TextEmbedding } from '../text/embeddings.ts'
 import { applyEmphasis } from '../text/emphasisMath.ts'
+import { chunkPromptOld } from '../text/oldEmphasis.ts'
 import type { Tokenizer } from '../text/tokenizer.ts'
 import type { AdaptedModel } from './networks.ts'
 import type { Prompting } from './recipe.ts'
@@ -31,6 +32,7 @@ export function textEncoder(
   const { kind, width, skippedLayers } = adapted.model.config.text
   const skip = kind === 'clip' ? prompting.clipSkip - 1 : skippedLayers
   const fitting = embeddings.filter(({ vectors }) => vectors.shape[1] === width)
+  const chunked = prompting.useOldEmphasis ? chunkPromptOld : chunkPrompt
   const options = {
     tokenizer,
     embeddings: indexEmbeddings(fitting, tokenizer),
@@ -67,7 +69,7 @@ export function textEncoder(
   }
 
   return async (texts) => {
-    const rounds = chunkRounds(texts.map((text) => chunkPrompt(text, options)))
+    const rounds = chunkRounds(texts.map((text) => chunked(text, options)))
     const names = rounds.flatMap((chunks) =>
       chunks.flatMap(({ fixes }) => fixes.map(({ embedding }) => embedding.name)),
     )

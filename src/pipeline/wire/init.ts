@@ -31,7 +31,6 @@ export async function initOf(
     denoisingStrength: fields.denoising_strength,
     background: options.img2img_background_color,
     noiseMultiplier: fields.initial_noise_multiplier ?? options.initial_noise_multiplier,
-    extraNoise: options.img2img_extra_noise,
     fixSteps: options.img2img_fix_steps,
     colorCorrection: options.img2img_color_correction,
     upscaler: upscalerOf(options, library),
@@ -56,7 +55,6 @@ async function maskFrom(
     content: contents[fields.inpainting_fill]!,
     onlyMasked: fields.inpaint_full_res ? { padding: fields.inpaint_full_res_padding } : undefined,
     overlay: options.overlay_inpaint,
-    conditioningWeight: options.inpainting_mask_weight,
     soft,
   }
 }

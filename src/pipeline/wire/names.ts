@@ -1,7 +1,9 @@
+import { basename } from 'node:path'
 import { StudioError } from '../../errors.ts'
 import { hypernetworkTags, loraTags, parseExtraNetworks } from '../../text/extraNetworks.ts'
 import type { Library } from '../library.ts'
-import type { FileIdentity } from '../recipe.ts'
+import type { FileIdentity, ModelFiles } from '../recipe.ts'
+import type { Options } from './options.ts'
 
 /**
  * Names in a request as the files they stand for. A name that nothing has is an error that says where it stood, or,
@@ -17,12 +19,25 @@ export class Names {
     this.#lenient = lenient
   }
 
-  checkpoint(name: string, field: string): FileIdentity {
-    return this.#library.checkpoint(name, field).identity
+  /** A checkpoint, and the VAE that goes with it. */
+  async model(
+    name: string,
+    field: string,
+    { sd_vae, sd_vae_overrides_per_model_preferences }: Options,
+  ): Promise<ModelFiles> {
+    const { entry, identity } = this.#library.checkpoint(name, field)
+    const vae = this.orElse(
+      () => this.#library.vae(sd_vae, entry, sd_vae_overrides_per_model_preferences, 'override_settings.sd_vae'),
+      () => undefined,
+    )
+    return {
+      checkpoint: identity,
+      vae: vae === undefined ? undefined : await this.#library.identity(basename(vae), vae),
+    }
   }
 
   /** The networks that prompts ask for, by the names they use. */
-  networks(prompts: readonly string[]): ReadonlyMap<string, FileIdentity> {
+  async networks(prompts: readonly string[]): Promise<ReadonlyMap<string, FileIdentity>> {
     const found = new Map<string, FileIdentity>()
     for (const prompt of new Set(prompts)) {
       const { networks } = parseExtraNetworks(prompt)
@@ -34,17 +49,18 @@ export class Names {
           () => this.#library.network(name, 'prompt'),
           () => undefined,
         )
-        if (file) found.set(name, file)
+        if (file) found.set(name, await this.#library.networkIdentity(name, file))
       }
     }
     return found
   }
 
   /** The embeddings whose names occur in prompts, by name. */
-  embeddings(prompts: readonly string[]): ReadonlyMap<string, FileIdentity> {
+  async embeddings(prompts: readonly string[]): Promise<ReadonlyMap<string, FileIdentity>> {
     const texts = [...new Set(prompts)].map(letters)
     const files = this.#library.embeddings().filter(({ stem }) => texts.some((text) => text.includes(letters(stem))))
-    return new Map(files.map(({ stem, path }) => [stem, this.#library.identity(stem, path)]))
+    const identities = await Promise.all(files.map(({ stem, path }) => this.#library.identity(stem, path)))
+    return new Map(identities.map((identity) => [identity.name, identity]))
   }
 
   /** The result of `find`, or `instead` where its name is unknown and that is no error. */

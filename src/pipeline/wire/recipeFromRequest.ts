@@ -1,6 +1,6 @@
 import { StudioError } from '../../errors.ts'
 import { checkSizes } from '../limits.ts'
-import type { Init, Recipe } from '../recipe.ts'
+import type { Init, ModelFiles, Recipe } from '../recipe.ts'
 import type { Studio } from '../studio.ts'
 import { hiresOf, hiresSizes } from './hires.ts'
 import { imagesOf } from './images.ts'
@@ -51,7 +51,7 @@ export async function recipeFromRequest(
     txt2img && sizes && (await hiresOf(txt2img, sizes.target, { library, options, names, merge, images, pass }))
   const { width, height } = hires?.firstPicture ?? sizes?.first ?? fields
 
-  const checkpoint = chosenCheckpoint(options, studio, names)
+  const model = await chosenModel(options, studio, names)
   const texts = [...images, ...(hires?.prompts ?? [])]
   const recipe: Recipe = {
     images,
@@ -59,13 +59,9 @@ export async function recipeFromRequest(
     width,
     height,
     styles: fields.styles,
-    checkpoint: checkpoint.identity,
-    vae: names.orElse(
-      () => library.vae(options.sd_vae, checkpoint.entry, options.sd_vae_overrides_per_model_preferences, vaeField),
-      () => undefined,
-    ),
-    networks: fields.disable_extra_networks ? new Map() : names.networks(texts.map(({ prompt }) => prompt)),
-    embeddings: names.embeddings(texts.flatMap(({ prompt, negativePrompt }) => [prompt, negativePrompt])),
+    ...model,
+    networks: fields.disable_extra_networks ? new Map() : await names.networks(texts.map(({ prompt }) => prompt)),
+    embeddings: await names.embeddings(texts.flatMap(({ prompt, negativePrompt }) => [prompt, negativePrompt])),
     prompting: settings.promptingOf(fields, options),
     pass,
     sampling: settings.samplingOf(fields, options),
@@ -74,9 +70,10 @@ export async function recipeFromRequest(
     tiling: fields.tiling ?? options.tiling,
     tokenMerging: settings.tokenMergingOf(options, endpoint === 'img2img'),
     vaeMethods: { encode: options.sd_vae_encode_method, decode: options.sd_vae_decode_method },
+    maskConditioning: options.inpainting_mask_weight,
     init,
     hires,
-    refiner: refinerOf(fields, options, names),
+    refiner: await refinerOf(fields, options, names),
     tiles: { size: options.ESRGAN_tile, overlap: options.ESRGAN_tile_overlap },
     writing: settings.writingOf(options),
     notes: names.notes,
@@ -85,7 +82,6 @@ export async function recipeFromRequest(
   return recipe
 }
 
-const vaeField = 'override_settings.sd_vae'
 const checkpointField = 'override_settings.sd_model_checkpoint'
 
 function refuseUnsupported(fields: CommonFields, options: Options): void {
@@ -109,20 +105,24 @@ function batchSizeOf({ batch_size }: CommonFields, init: Init | undefined): numb
 }
 
 /** What the request names, or else the options; in a lenient reading of an unknown name, the options. */
-function chosenCheckpoint(options: Options, studio: Studio, names: Names) {
+async function chosenModel(options: Options, studio: Studio, names: Names): Promise<ModelFiles> {
   const fallback = studio.options.sd_model_checkpoint ?? ''
-  const name = options.sd_model_checkpoint ?? fallback
-  return names.orElse(
-    () => studio.library.checkpoint(name, checkpointField),
-    () => studio.library.checkpoint(name === fallback ? '' : fallback, checkpointField),
+  const wanted = options.sd_model_checkpoint ?? fallback
+  const name = names.orElse(
+    () => {
+      studio.library.checkpoint(wanted, checkpointField)
+      return wanted
+    },
+    () => (wanted === fallback ? '' : fallback),
   )
+  return names.model(name, checkpointField, options)
 }
 
-function refinerOf(fields: CommonFields, options: Options, names: Names): Recipe['refiner'] {
+async function refinerOf(fields: CommonFields, options: Options, names: Names): Promise<Recipe['refiner']> {
   const name = fields.refiner_checkpoint
   if (name === undefined || name === '' || name === 'None' || (fields.refiner_switch_at ?? 1) >= 1) return undefined
   return {
-    checkpoint: names.checkpoint(name, 'refiner_checkpoint'),
+    model: await names.model(name, 'refiner_checkpoint', options),
     switchAt: fields.refiner_switch_at ?? 1,
     switchBySteps: options.refiner_switch_by_sample_steps,
     inPass: options.hires_fix_refiner_pass,

@@ -36,6 +36,7 @@ export function samplingOf(fields: CommonFields, options: Options): Sampling {
     discardPenultimate: options.always_discard_next_to_last_sigma,
     useOldKarrasSigmas: options.use_old_karras_scheduler_sigmas,
     useSgmNoiseMultiplier: options.sgm_noise_multiplier,
+    extraNoise: options.img2img_extra_noise,
     quantizeTimesteps: options.enable_quantization,
     noiseSchedule: options.sd_noise_schedule,
     downcastAlphas: options.use_downcasted_alpha_bar,

@@ -1,0 +1,127 @@
+import type { Rgb8 } from '../image/picture.ts'
+import { fromPixels } from '../image/pixels.ts'
+import { pythonFloat } from '../image/pythonFloat.ts'
+import { autoencoder } from './autoencoder.ts'
+import { batchesOf, type StepProgress, sampleBatch } from './batch.ts'
+import { readEmbedding } from './embeddingFile.ts'
+import { hiresFacts, softInpaintingFacts } from './facts.ts'
+import { finishPictures } from './finish.ts'
+import { type Facts, type Framing, infotextOf } from './infotext.ts'
+import { type StartState, startFrom } from './initLatent.ts'
+import { checkCancelled, type Job } from './job.ts'
+import type { FileIdentity, Recipe } from './recipe.ts'
+import { usesEtaSeedDelta } from './sampling.ts'
+import type { Studio } from './studio.ts'
+
+/** What a job tells while it runs. */
+export type Progress = StepProgress | ImageProgress
+
+/** A finished picture. */
+export interface ImageProgress {
+  readonly kind: 'image'
+  readonly image: GeneratedImage
+}
+
+export interface GeneratedImage {
+  /** Position in the job, counted from 0. */
+  readonly index: number
+  readonly picture: Rgb8
+  readonly infotext: string
+  /** The picture before it was enlarged, where that was to be kept. */
+  readonly firstPass: Rgb8 | undefined
+}
+
+/** A job that has ended. */
+export interface Result {
+  readonly images: readonly GeneratedImage[]
+  /** The recipe, hashes included. */
+  readonly recipe: Recipe
+  /** What came up on the way and infotexts tell. */
+  readonly facts: Facts
+  /** The checkpoint is one that sees mask and picture. */
+  readonly usesInpaintingConditioning: boolean
+  /** The person stopped it; the last picture is unfinished and others may be missing. */
+  readonly isInterrupted: boolean
+}
+
+export interface GenerateOptions {
+  /** Ends the job with an error before its next step. */
+  readonly signal?: AbortSignal
+  /** Ends the job before its next step with what it has reached: the pictures so far and the one being painted. */
+  readonly interrupt?: AbortSignal
+}
+
+/** Makes the pictures of a recipe, telling of every step and every picture. */
+export async function* generate(
+  studio: Studio,
+  recipe: Recipe,
+  { signal, interrupt }: GenerateOptions = {},
+): AsyncGenerator<Progress, Result> {
+  const models = [
+    recipe,
+    ...(recipe.hires?.model ? [recipe.hires.model] : []),
+    ...(recipe.refiner ? [recipe.refiner.model] : []),
+  ]
+  await studio.keepOnly(models.map(({ checkpoint }) => checkpoint))
+  // Hashing a checkpoint that is new takes seconds: it goes on beside the sampling and is wanted at the end only.
+  const hash = recipe.writing.modelHash ? studio.library.hashes.file(recipe.checkpoint.path) : undefined
+  hash?.catch(() => undefined)
+
+  const facts: Facts = new Map()
+  const embeddings = await Promise.all(
+    [...recipe.embeddings.values()].map(({ name, path }) => readEmbedding(name, path)),
+  )
+  const job: Job = { studio, recipe, facts, embeddings, signal, interrupt }
+  checkCancelled(job)
+  const start = await startOf(job)
+
+  const images: GeneratedImage[] = []
+  for (const batch of batchesOf(recipe)) {
+    const sampled = yield* sampleBatch(job, batch, start)
+    const decoded = await sampled.vae.decode(sampled.latent)
+    const pictures = finishPictures(recipe, start, sampled.latent, fromPixels(decoded))
+    const firstPasses = sampled.firstPass && fromPixels(sampled.firstPass)
+    const framing = await framingOf(job, hash)
+    for (const [i, picture] of pictures.entries()) {
+      const index = batch.first + i
+      const image = { index, picture, infotext: infotextOf(recipe, index, framing), firstPass: firstPasses?.[i] }
+      images.push(image)
+      yield { kind: 'image', image }
+    }
+    if (interrupt?.aborted) break
+    checkCancelled(job)
+  }
+
+  const framing = await framingOf(job, hash)
+  return {
+    images,
+    recipe: { ...recipe, checkpoint: framing.checkpoint },
+    facts,
+    usesInpaintingConditioning: framing.usesInpaintingConditioning,
+    isInterrupted: interrupt?.aborted === true,
+  }
+}
+
+/** Prepares what all batches share, and notes what is known before the first. */
+async function startOf(job: Job): Promise<StartState | undefined> {
+  const { recipe, studio, facts } = job
+  const { init, hires } = recipe
+  if (init?.mask?.soft) for (const [key, fact] of softInpaintingFacts(init.mask.soft)) facts.set(key, fact)
+  if (hires) for (const [key, fact] of hiresFacts(recipe, hires)) facts.set(key, fact)
+  if (!init) return undefined
+  facts.set('Denoising strength', pythonFloat(init.denoisingStrength))
+  const vae = autoencoder(studio.model(recipe), recipe.tiling, studio.pool)
+  const upscaler = init.upscaler === undefined ? undefined : await studio.upscaler(init.upscaler, recipe.tiles)
+  return startFrom(recipe, init, vae, upscaler, facts)
+}
+
+async function framingOf({ recipe, studio, facts }: Job, hash: Promise<string> | undefined): Promise<Framing> {
+  const checkpoint: FileIdentity = { ...recipe.checkpoint, hash: (await hash) ?? recipe.checkpoint.hash }
+  return {
+    checkpoint,
+    vae: recipe.vae,
+    usesInpaintingConditioning: studio.model(recipe).config.isInpainting,
+    usesEtaSeedDelta: usesEtaSeedDelta(recipe),
+    facts,
+  }
+}

@@ -1,0 +1,105 @@
+import { StudioError } from '../errors.ts'
+import { parseBlockWeights } from '../lora/blockWeights.ts'
+import type { TextEmbedding } from '../text/embeddings.ts'
+import { loraTags, parseExtraNetworks } from '../text/extraNetworks.ts'
+import { conditionOn, type Timeline } from './conditioning.ts'
+import type { Facts } from './infotext.ts'
+import type { Model } from './model.ts'
+import type { AdaptedModel, AskedNetwork } from './networks.ts'
+import type { FileIdentity, Recipe } from './recipe.ts'
+import type { Painter } from './source.ts'
+import type { Studio } from './studio.ts'
+import { textEncoder } from './textEncoder.ts'
+
+/** A recipe under way: what all its batches share. */
+export interface Job {
+  readonly studio: Studio
+  readonly recipe: Recipe
+  readonly facts: Facts
+  readonly embeddings: readonly TextEmbedding[]
+  /** Ends the job with an error before the next step. */
+  readonly signal: AbortSignal | undefined
+  /** Ends sampling before the next step; what has been reached becomes the picture. */
+  readonly interrupt: AbortSignal | undefined
+}
+
+/** A picture's prompts, tags included. */
+export interface Prompts {
+  readonly prompt: string
+  readonly negativePrompt: string
+}
+
+/** Throws where the caller has asked to stop. */
+export function checkCancelled({ signal }: Pick<Job, 'signal'>): void {
+  if (signal?.aborted) throw new StudioError('cancelled', 'stopped on request')
+}
+
+/** The model of a checkpoint with the networks that a batch's first prompt asks for. */
+export function adaptModel({ studio, recipe }: Job, model: Model, prompt: string): Promise<AdaptedModel> {
+  return studio.shelf.adapt(model, askedNetworks(recipe, prompt))
+}
+
+/** The networks a prompt asks for, in its order; those that the recipe does not know are left out. */
+export function askedNetworks({ networks, prompting }: Recipe, prompt: string): AskedNetwork[] {
+  if (prompting.disableNetworks) return []
+  return loraTags(parseExtraNetworks(prompt).networks).flatMap((tag): AskedNetwork[] => {
+    const file = networks.get(tag.name)
+    if (!file) return []
+    return [
+      {
+        path: file.path,
+        text: tag.textEncoder,
+        unet: tag.unet,
+        ...(tag.dyn !== undefined && { dyn: tag.dyn }),
+        ...(tag.blockWeights !== undefined && { blocks: parseBlockWeights(tag.blockWeights) }),
+      },
+    ]
+  })
+}
+
+/** A model ready to paint a batch's prompts: their tags taken out, the rest read by the text encoder of `reader`. */
+export async function preparePainter(
+  { studio, recipe, embeddings }: Job,
+  adapted: AdaptedModel,
+  reader: AdaptedModel,
+  prompts: readonly Prompts[],
+  timeline: Timeline,
+): Promise<Painter> {
+  const tokenizer = studio.tokenizer(reader.model.config.text.kind)
+  const encode = textEncoder(reader, recipe.prompting, embeddings, tokenizer, studio.pool)
+  const texts = prompts.map(({ prompt, negativePrompt }) => ({
+    prompt: parseExtraNetworks(prompt).text,
+    negativePrompt,
+  }))
+  const conditioning = await conditionOn(texts, timeline, encode)
+  const emptyChunk = recipe.guidance.padding === 'empty' ? (await encode([''])).contexts[0] : undefined
+  return { adapted, conditioning, emptyChunk }
+}
+
+/** Notes what prompts turned out to use. */
+export function notePrompts({ recipe, facts }: Job, { conditioning }: Painter): void {
+  const { writing, embeddings, prompting } = recipe
+  const hashes = conditioning.embeddings.flatMap((name) => {
+    const hash = embeddings.get(name)?.hash
+    return hash === undefined ? [] : [hashText(name, hash)]
+  })
+  if (writing.embeddingHashes && hashes.length > 0) facts.set('TI hashes', hashes.join(', '))
+  if (conditioning.hasBrackets && prompting.emphasis !== 'Original') facts.set('Emphasis', prompting.emphasis)
+}
+
+/** Notes the networks that prompts brought in. */
+export function noteNetworks({ recipe, facts }: Job, prompts: readonly string[]): void {
+  const { networks, writing, prompting } = recipe
+  if (!writing.networkHashes || prompting.disableNetworks) return
+  const tags = prompts.flatMap((prompt) => loraTags(parseExtraNetworks(prompt).networks))
+  const named = tags.flatMap(({ name }): FileIdentity[] => {
+    const file = networks.get(name)
+    return file ? [file] : []
+  })
+  const texts = named.flatMap(({ name, hash }) => (hash === undefined ? [] : [hashText(name, hash)]))
+  if (texts.length > 0) facts.set('Lora hashes', [...new Set(texts)].join(', '))
+}
+
+function hashText(name: string, hash: string): string {
+  return `${name.replace(/[:,]/g, '')}: ${hash.slice(0, 12)}`
+}
