@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { relativeError, runOnce } from '../../test/models/runOnce.ts'
 import { openWeights } from '../files/openWeights.ts'
 import { readWeight } from '../files/readWeight.ts'
@@ -6,9 +6,9 @@ import type { WeightEntry } from '../files/weights.ts'
 import { type DetectedModel, detectModel } from '../models/detect.ts'
 import { type GraphOptions, textGraph, unetGraph } from '../models/graphs.ts'
 import { compile } from '../runtime/compile.ts'
-import type { Feed } from '../runtime/session.ts'
+import type { Feed, Session } from '../runtime/session.ts'
 import { type Tensor, tensor } from '../tensor/tensor.ts'
-import { attachBranches, branchFeeds, branchSites, type Reach, reachOf } from './attach.ts'
+import { attachBranches, type BranchSite, branchFeeds, branchSites, type Reach, reachOf } from './attach.ts'
 import { fitNetwork } from './fit.ts'
 import { mergeNetworks } from './merge.ts'
 import { openNetwork } from './network.ts'
@@ -35,17 +35,33 @@ beforeAll(() => {
   unetFeeds = { latent: numbers('unet.000.x'), timesteps: numbers('unet.000.t'), context: numbers('unet.000.context') }
 })
 
-/** The UNet's answer with branches beside its layers. */
+type Padding = 'zeros' | 'circular'
+
+const compileOptions = { residence: 'mapped', threads: 1, cacheDir: '' } as const
+
+const sessions = new Map<string, Promise<{ session: Session; sites: readonly BranchSite[] }>>()
+
+/** The UNet's answer with branches beside its layers. One session serves every network of its reach. */
 async function adapted(
   plan: NetworkPlan,
-  { reach = reachOf(plan), padding = 'zeros' }: { reach?: Reach; padding?: 'zeros' | 'circular' } = {},
+  { reach = reachOf(plan), padding = 'zeros' }: { reach?: Reach; padding?: Padding } = {},
 ) {
-  const graph = unetGraph(model.config, { ...optionsOf(padding), adapter: attachBranches(reach) })
-  return runOnce(graph, { ...unetFeeds, ...branchFeeds(plan, branchSites(graph), 2) })
+  const key = `${reach} ${padding}`
+  const open = async () => {
+    const graph = unetGraph(model.config, { ...optionsOf(padding), adapter: attachBranches(reach) })
+    return { session: await compile(graph, compileOptions), sites: branchSites(graph) }
+  }
+  sessions.set(key, sessions.get(key) ?? open())
+  const { session, sites } = await sessions.get(key)!
+  return (await session.run({ ...unetFeeds, ...branchFeeds(plan, sites, 2) })).prediction!
 }
 
+afterAll(async () => {
+  for (const { session } of await Promise.all(sessions.values())) await session.dispose()
+})
+
 /** The UNet's answer with everything in its weights. */
-async function merged({ branches }: NetworkPlan, padding: 'zeros' | 'circular' = 'zeros') {
+async function merged({ branches }: NetworkPlan, padding: Padding = 'zeros') {
   const merges = new Map(
     [...branches].map(([path, chain]) => [
       path,
@@ -53,15 +69,12 @@ async function merged({ branches }: NetworkPlan, padding: 'zeros' | 'circular' =
     ]),
   )
   const replaced = await mergeNetworks(model.weights, { merges, branches: new Map() }, (graph) =>
-    compile(graph, { residence: 'packed', threads: 1, cacheDir: '' }),
+    compile(graph, compileOptions),
   )
   return runOnce(unetGraph(model.config, optionsOf(padding, replaced)), unetFeeds)
 }
 
-function optionsOf(
-  padding: 'zeros' | 'circular',
-  replaced: ReadonlyMap<string, WeightEntry> = new Map(),
-): GraphOptions {
+function optionsOf(padding: Padding, replaced: ReadonlyMap<string, WeightEntry> = new Map()): GraphOptions {
   const emit = { attention: 'fused', activation: 'fused', weights: 'stored', padding } as const
   return { weights: new Map([...model.weights, ...replaced]), emit }
 }

@@ -1,5 +1,5 @@
 import { mulDims, symbol } from '../graph/dim.ts'
-import { add, conv, matmul, reshape } from '../graph/ops.ts'
+import { add, conv, matmul, reshape, transpose } from '../graph/ops.ts'
 import type { Graph, Value } from '../graph/value.ts'
 import type { Adapter, LayerSite } from '../nn/scope.ts'
 import type { Feed } from '../runtime/session.ts'
@@ -26,12 +26,10 @@ export function attachBranches(reach: Reach): Adapter {
   return (site, x, y) => (isWithin(reach, site.path) ? add(y, branch(site, x, y)) : y)
 }
 
-/** A layer with a branch. Its inputs are `path.lora_down` and `path.lora_up`. */
+/** A layer with a branch. Its inputs are `path.lora_down` [rank, …ins] and `path.lora_up` [batch, out, rank]. */
 export interface BranchSite {
   readonly path: string
-  /** Linear layers take D as [in, rank] and U as [batch, rank, out]; convolutions [rank, in, …] and [batch, out, rank]. */
-  readonly kind: LayerSite['kind']
-  /** The numbers among D's dimensions. */
+  /** Input features, and a kernel of more than one point. */
   readonly ins: readonly number[]
   readonly out: number
 }
@@ -44,15 +42,14 @@ function branch(site: LayerSite, x: Value, y: Value): Value {
   const rank = symbol(`rank of ${path}`)
   const batch = y.shape[0]!
   const [out, channels, kernel] = weightShape as readonly [number, number, number?]
-  if (kind === 'linear') {
-    const down = graph.input(path + downSuffix, [channels, rank])
-    const up = graph.input(path + upSuffix, [batch, rank, out])
-    const tokens = x.shape.length === 2 ? reshape(x, [batch, 1, channels]) : x
-    return reshape(matmul(matmul(tokens, down), up), y.shape)
-  }
-  const isPoint = kernel === 1 && site.stride === 1
-  const down = graph.input(path + downSuffix, isPoint ? [rank, channels] : [rank, ...weightShape.slice(1)])
+  const isPoint = kind === 'linear' || (kernel === 1 && site.stride === 1)
+  const down = graph.input(path + downSuffix, [rank, ...weightShape.slice(1, isPoint ? 2 : 4)])
   const up = graph.input(path + upSuffix, [batch, out, rank])
+
+  if (kind === 'linear') {
+    const tokens = x.shape.length === 2 ? reshape(x, [batch, 1, channels]) : x
+    return reshape(matmul(matmul(tokens, transpose(down, [1, 0])), transpose(up, [0, 2, 1])), y.shape)
+  }
   const points = mulDims(...y.shape.slice(2))
   // A kernel of one point is a matrix product, which needs no convolution.
   const low = isPoint
@@ -79,9 +76,8 @@ export function branchSites(graph: Graph): readonly BranchSite[] {
   return [...inputs].flatMap(([name, shape]): BranchSite[] => {
     if (!name.endsWith(downSuffix)) return []
     const path = name.slice(0, -downSuffix.length)
-    const kind = typeof shape[0] === 'number' ? 'linear' : 'conv'
     const [out] = numbers(inputs.get(path + upSuffix)!)
-    return [{ path, kind, ins: numbers(shape), out: out! }]
+    return [{ path, ins: numbers(shape), out: out! }]
   })
 }
 
@@ -105,57 +101,51 @@ export function branchFeeds(
     feeds[site.path + upSuffix] = up
   }
   // The text encoder's last layers may be skipped, and branches with them; the UNet runs whole.
-  const missing =
-    sites.some(({ path }) => isOfUnet(path)) &&
-    [...branches.keys()].find((path) => isOfUnet(path) && !(path + downSuffix in feeds))
+  const isUnet = sites.some(({ path }) => isOfUnet(path))
+  const missing = isUnet && [...branches.keys()].find((path) => isOfUnet(path) && !(path + downSuffix in feeds))
   if (missing) throw new Error(`internal: the graph has no branch at ${missing}`)
   return feeds
 }
 
-/** The branches of one layer as one, in the layout of its kind. */
-function stacked(branches: readonly Branch[], { kind, ins, out }: BranchSite, batch: number): { down: Feed; up: Feed } {
+/** The branches of one layer as one. */
+function stacked(branches: readonly Branch[], { ins, out }: BranchSite, batch: number): { down: Feed; up: Feed } {
   const columns = sizeOf(ins)
-  const rank = Math.max(
-    1,
-    branches.reduce((sum, { adapter }) => sum + adapter.up.shape[1], 0),
-  )
-  const down = new Float32Array(rank * columns)
+  const rank = branches.reduce((sum, { adapter }) => sum + adapter.up.shape[1], 0)
+  if (rank === 0) {
+    const zeros = (shape: readonly number[]) => ({ shape, data: new Float32Array(sizeOf(shape)) })
+    return { down: zeros([1, ...ins]), up: zeros([batch, out, 1]) }
+  }
+
+  const [first, ...others] = branches
+  const down = others.length === 0 ? first!.adapter.down.data : new Float32Array(rank * columns)
   const up = new Float32Array(batch * out * rank)
   let from = 0
   for (const { adapter, strength } of branches) {
     const own = adapter.up.shape[1]
-    const scales = Array.from({ length: batch }, (_, row) => strengthOf(strength, row, batch) * adapter.scale)
-    if (kind === 'linear') {
-      transposeInto(down, adapter.down.data, { rows: own, columns, stride: rank, from })
-      scales.forEach((scale, row) => {
-        const ranks = up.subarray((row * rank + from) * out, (row * rank + from + own) * out)
-        transposeInto(ranks, adapter.up.data, { rows: out, columns: own, stride: out, from: 0 }, scale)
-      })
-    } else {
-      down.set(adapter.down.data, from * columns)
-      scales.forEach((scale, row) => {
-        const base = row * out * rank + from
-        for (let i = 0; i < out; i++) {
-          for (let r = 0; r < own; r++) up[base + i * rank + r] = scale * adapter.up.data[i * own + r]!
-        }
-      })
+    if (others.length > 0) down.set(adapter.down.data, from * columns)
+    for (let row = 0; row < batch; row++) {
+      const scale = strengthOf(strength, row, batch) * adapter.scale
+      scaleInto(up, adapter.up.data, scale, { width: own, stride: rank, start: row * out * rank + from })
     }
     from += own
   }
-  return kind === 'linear'
-    ? { down: { shape: [...ins, rank], data: down }, up: { shape: [batch, rank, out], data: up } }
-    : { down: { shape: [rank, ...ins], data: down }, up: { shape: [batch, out, rank], data: up } }
+  return { down: { shape: [rank, ...ins], data: down }, up: { shape: [batch, out, rank], data: up } }
 }
 
-/** scale · xᵀ of a matrix x [rows, columns] into rows of length `stride`, from column `from` on. */
-function transposeInto(
+/** scale · x, whose rows have `width` numbers, into rows `stride` apart. */
+function scaleInto(
   to: Float32Array,
   x: Float32Array,
-  { rows, columns, stride, from }: { rows: number; columns: number; stride: number; from: number },
-  scale = 1,
+  scale: number,
+  { width, stride, start }: { width: number; stride: number; start: number },
 ): void {
-  for (let column = 0; column < columns; column++) {
-    for (let row = 0, at = column * stride + from; row < rows; row++) to[at++] = scale * x[row * columns + column]!
+  // A network alone has its numbers in one run: most of the time a switch takes goes here.
+  if (width === stride) {
+    for (let at = 0; at < x.length; at++) to[start + at] = scale * x[at]!
+    return
+  }
+  for (let at = 0, row = start; at < x.length; row += stride) {
+    for (let column = row; column < row + width; column++, at++) to[column] = scale * x[at]!
   }
 }
 

@@ -14,6 +14,10 @@ export function layerNames(weights: Iterable<string>): ReadonlyMap<string, strin
   }
 
   const names = new Map<string, string>()
+  // Transformers has dropped the level `text_model`; networks of both times are about.
+  const nameTextLayer = (inner: string, path: string) => {
+    names.set(`text_text_model_${flat(inner)}`, path).set(`text_${flat(inner)}`, path)
+  }
   const toDiffusers = unetRenames(paths)
   for (const path of paths) {
     if (path.startsWith(prefixes.unet)) {
@@ -22,10 +26,10 @@ export function layerNames(weights: Iterable<string>): ReadonlyMap<string, strin
       const renamed = renameUnetLayer(inner, toDiffusers)
       if (renamed) names.set(`unet_${flat(renamed)}`, path)
     } else if (path.startsWith(prefixes.clip)) {
-      names.set(`text_text_model_${flat(path.slice(prefixes.clip.length))}`, path)
+      nameTextLayer(path.slice(prefixes.clip.length), path)
     } else if (path.startsWith(prefixes.openclip)) {
       const renamed = renameOpenClipLayer(path.slice(prefixes.openclip.length))
-      if (renamed) names.set(`text_text_model_${flat(renamed)}`, path)
+      if (renamed) nameTextLayer(renamed, path)
     }
   }
   return names
