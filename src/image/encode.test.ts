@@ -56,8 +56,15 @@ test('formats without alpha get the colour alone', async () => {
 })
 
 test('a picture or a text too large for its format becomes a PNG', async () => {
-  const wide = picture(3, 16_384, 1)
-  expect((await encodePicture(wide, { format: 'webp', quality: 80 })).extension).toBe('png')
+  for (const [format, side] of [
+    ['webp', 16_383],
+    ['avif', 16_384],
+    ['jpg', 65_500],
+    ['gif', 65_535],
+  ] as const) {
+    expect((await encodePicture(picture(3, side, 1), { format, quality: 80 })).extension).toBe(format)
+    expect((await encodePicture(picture(3, 1, side + 1), { format, quality: 80 })).extension).toBe('png')
+  }
   const wordy = 'x'.repeat(40_000)
   for (const format of ['jpg', 'webp', 'avif']) {
     const { bytes, extension } = await encodePicture(gradient(3), { format, quality: 80, infotext: wordy })

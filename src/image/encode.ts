@@ -38,68 +38,79 @@ export function encodeJpeg(source: Picture, { quality, infotext }: LossyOptions)
   return withUserComment(pipelineOf(toRgb(source)).jpeg({ quality }), infotext)
 }
 
-/** WebP without transparency. */
-export function encodeWebp(
-  source: Picture,
-  { quality, infotext, lossless = false }: LossyOptions & { readonly lossless?: boolean },
-): Promise<Uint8Array> {
-  return withUserComment(pipelineOf(toRgb(source)).webp({ quality, lossless }), infotext)
-}
-
-/** AVIF without transparency. */
-export function encodeAvif(source: Picture, { quality, infotext }: LossyOptions): Promise<Uint8Array> {
-  return withUserComment(pipelineOf(toRgb(source)).avif({ quality }), infotext)
-}
-
 /** GIF of one frame, the infotext as its comment. */
 export async function encodeGif(source: Picture, infotext?: string): Promise<Uint8Array> {
   const gif = await pipelineOf(toRgb(source)).gif().toBuffer()
   return infotext ? withGifComment(gif, infotext) : gif
 }
 
-/** The longest side each format can describe. PNG has no limit worth the name. */
-const longestSide: Readonly<Record<string, number>> = { jpg: 65_535, webp: 16_383, avif: 65_535, gif: 65_535 }
-
-/** An EXIF block is at most 65,533 bytes, at two bytes a letter; the directories around the text take under 200. */
-const longestUserComment = 32_650
-
 /** How a finished picture is to be written. */
-export interface EncodeOptions {
+export interface EncodeOptions extends LossyOptions {
   /** The wanted extension: png, jpg, jpeg, webp, avif or gif. */
   readonly format: string
-  readonly quality: number
   readonly webpLossless?: boolean
-  readonly infotext?: string
   /** Other PNG text to keep; formats without text chunks lose it. */
   readonly text?: Iterable<TextEntry>
 }
 
+interface Format {
+  /** The longest side it can describe, and the longest infotext. */
+  readonly longestSide: number
+  readonly longestText: number
+  readonly encode: (source: Picture, options: EncodeOptions) => Promise<Uint8Array>
+}
+
+/** An EXIF block is at most 65,533 bytes, at two bytes a letter; the directories around the text take under 200. */
+const longestUserComment = 32_650
+
+// The format itself would allow 65,535.
+const jpeg: Format = { longestSide: 65_500, longestText: longestUserComment, encode: encodeJpeg }
+
+const formats: Readonly<Record<string, Format>> = {
+  png: {
+    longestSide: Number.POSITIVE_INFINITY,
+    longestText: Number.POSITIVE_INFINITY,
+    encode: (source, { infotext, text = [] }) =>
+      encodePng(source, { text: infotext ? [['parameters', infotext], ...text] : text }),
+  },
+  jpg: jpeg,
+  jpeg,
+  webp: {
+    longestSide: 16_383,
+    longestText: longestUserComment,
+    encode: (source, { quality, webpLossless: lossless = false, infotext }) =>
+      withUserComment(pipelineOf(toRgb(source)).webp({ quality, lossless }), infotext),
+  },
+  avif: {
+    longestSide: 16_384,
+    longestText: longestUserComment,
+    encode: (source, { quality, infotext }) => withUserComment(pipelineOf(toRgb(source)).avif({ quality }), infotext),
+  },
+  gif: {
+    longestSide: 65_535,
+    longestText: Number.POSITIVE_INFINITY,
+    encode: (source, { infotext }) => encodeGif(source, infotext),
+  },
+}
+
 /**
- * A picture in the wanted format with its infotext, or as PNG where the format cannot hold its size or its text.
- * `extension` says which it became.
+ * A picture in the wanted format with its infotext and without transparency (but for PNG), or as PNG where the format
+ * cannot hold its size or its text. `extension` says which it became.
  */
 export async function encodePicture(
   source: Picture,
-  { format, quality, webpLossless = false, infotext, text = [] }: EncodeOptions,
+  options: EncodeOptions,
 ): Promise<{ bytes: Uint8Array; extension: string }> {
-  const wanted = format.toLowerCase()
-  const family = wanted === 'jpeg' ? 'jpg' : wanted
-  const side = longestSide[family]
-  if (side === undefined && family !== 'png') {
-    throw new StudioError('bad-request', `picture format "${format}": expected png, jpg, webp, avif or gif`)
+  const wanted = options.format.toLowerCase()
+  const format = Object.hasOwn(formats, wanted) ? formats[wanted]! : undefined
+  if (format === undefined) {
+    throw new StudioError(
+      'bad-request',
+      `picture format "${options.format}": expected ${Object.keys(formats).join(', ')}`,
+    )
   }
-  const isTooLarge = side !== undefined && Math.max(source.width, source.height) > side
-  const isTooWordy = family !== 'gif' && infotext !== undefined && infotext.length > longestUserComment
-  if (family === 'png' || isTooLarge || isTooWordy) {
-    const parameters: TextEntry[] = infotext ? [['parameters', infotext]] : []
-    return { bytes: await encodePng(source, { text: [...parameters, ...text] }), extension: 'png' }
-  }
-  const lossy = { quality, infotext }
-  const encoders: Readonly<Record<string, () => Promise<Uint8Array>>> = {
-    jpg: () => encodeJpeg(source, lossy),
-    webp: () => encodeWebp(source, { ...lossy, lossless: webpLossless }),
-    avif: () => encodeAvif(source, lossy),
-    gif: () => encodeGif(source, infotext),
-  }
-  return { bytes: await encoders[family]!(), extension: wanted }
+  const isTooLarge = Math.max(source.width, source.height) > format.longestSide
+  const isTooWordy = (options.infotext ?? '').length > format.longestText
+  const extension = isTooLarge || isTooWordy ? 'png' : wanted
+  return { bytes: await formats[extension]!.encode(source, options), extension }
 }

@@ -70,7 +70,7 @@ export function joinInfotext(
 }
 
 /** `Key: value, Key: value`; a key that equals its value is written once, null values are left out. */
-export function formatPairs(parameters: Iterable<readonly [string, InfotextValue]>): string {
+function formatPairs(parameters: Iterable<readonly [string, InfotextValue]>): string {
   const parts: string[] = []
   for (const [key, value] of parameters) {
     if (value === null) continue

@@ -38,8 +38,9 @@ export async function readInfotext(
   const exif = format === 'png' ? pngExif(bytes) : await exifOf(bytes)
   const fromExif = exif && userComment(exif)
   const fromComment = format === 'gif' ? gifComment(bytes) : undefined
-  const infotext = items.get('Software') === 'NovelAI' ? novelAiInfotext(items, pngSize(bytes), samplerName) : undefined
-  return { infotext: infotext ?? (fromExif || fromComment || parameters), items }
+  const fromNovelAi =
+    items.get('Software') === 'NovelAI' ? novelAiInfotext(items, pngSize(bytes), samplerName) : undefined
+  return { infotext: [fromNovelAi, fromExif, fromComment, parameters].find((text) => text), items }
 }
 
 async function exifOf(bytes: Uint8Array): Promise<Uint8Array | undefined> {
