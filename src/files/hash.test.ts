@@ -1,4 +1,14 @@
-import { appendFileSync, copyFileSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import {
+  appendFileSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -151,6 +161,22 @@ describe('remembered hashes', () => {
     await Promise.all([...paths, ...paths].map((path) => both.file(path)))
     expect(Object.keys(JSON.parse(readFileSync(cache, 'utf8')))).toHaveLength(8)
   })
+})
+
+test('a diffusers folder has a hash that changes with any of its files', async () => {
+  const path = mkdtempSync(join(folder, 'pipeline-'))
+  mkdirSync(join(path, 'unet'))
+  writeFileSync(join(path, 'model_index.json'), '{}')
+  writeFileSync(join(path, 'unet', 'config.json'), '{"a": 1}')
+  const folders = hashes()
+  const first = await folders.file(path)
+  const listed = [['model_index.json', '{}'] as const, ['unet/config.json', '{"a": 1}'] as const]
+  const lines = listed.map(([name, text]) => `${createHash('sha256').update(text).digest('hex')}  ${name}\n`)
+  expect(first).toBe(createHash('sha256').update(lines.join('')).digest('hex'))
+  expect(folders.known(path)).toBe(first)
+  writeFileSync(join(path, 'unet', 'config.json'), '{"a": 22}')
+  expect(folders.known(path)).toBeUndefined()
+  expect(await folders.file(path)).not.toBe(first)
 })
 
 test('a file that is not there is called missing', async () => {

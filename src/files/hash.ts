@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import { createReadStream, realpathSync, statSync } from 'node:fs'
-import { basename } from 'node:path'
+import { createReadStream, readdirSync, realpathSync, statSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { StudioError } from '../errors.ts'
-import { HashCache } from './hashCache.ts'
+import { type FileStamp, HashCache } from './hashCache.ts'
 import { readSlice, withFile } from './readWeight.ts'
 import type { WeightFile } from './weights.ts'
 
@@ -28,16 +28,15 @@ export class FileHashes {
     this.#cache = new HashCache(cachePath)
   }
 
-  /** SHA-256 of a whole file: how checkpoints, VAEs and embeddings are named. */
+  /** SHA-256 of a whole file: how checkpoints, VAEs and embeddings are named. Of a diffusers folder, of its files'. */
   file(path: string): Promise<string> {
-    return this.#remembered('sha256', path, () => sha256(path))
+    return this.#remembered('sha256', path, () => (isFolder(path) ? folderSha256(path) : sha256(path)))
   }
 
   /** The same where it is remembered already; reading a large file takes seconds. */
   known(path: string): string | undefined {
-    const stats = statSync(path, { throwIfNoEntry: false })
-    if (!stats?.isFile()) return undefined
-    return this.#cache.known(keyOf('sha256', path), { size: stats.size, modified: stats.mtimeMs })
+    const stamp = stampOf(path)
+    return stamp && this.#cache.known(keyOf('sha256', path), stamp)
   }
 
   /**
@@ -52,15 +51,45 @@ export class FileHashes {
   }
 
   #remembered(kind: string, path: string, compute: () => Promise<string>): Promise<string> {
-    const stats = statSync(path, { throwIfNoEntry: false })
-    if (!stats) throw new StudioError('missing-file', `${path} does not exist`, { field: basename(path) })
-    const stamp = { size: stats.size, modified: stats.mtimeMs }
+    const stamp = stampOf(path)
+    if (!stamp) throw new StudioError('missing-file', `${path} does not exist`, { field: basename(path) })
     return this.#cache.remembered(keyOf(kind, path), stamp, compute)
   }
 }
 
 function keyOf(kind: string, path: string): string {
   return `${kind}:${realpathSync(path)}`
+}
+
+/** The size and time of change of a file; of a folder, the sum and the latest of its files'. */
+function stampOf(path: string): FileStamp | undefined {
+  const stats = statSync(path, { throwIfNoEntry: false })
+  if (!stats) return undefined
+  if (!stats.isDirectory()) return { size: stats.size, modified: stats.mtimeMs }
+  const files = modelFiles(path).map((file) => statSync(join(path, file)))
+  return {
+    size: files.reduce((sum, { size }) => sum + size, 0),
+    modified: files.reduce((latest, { mtimeMs }) => Math.max(latest, mtimeMs), 0),
+  }
+}
+
+/** SHA-256 of the list of a diffusers folder's files and their hashes, each as `<hash>  <path>` and a line end. */
+async function folderSha256(path: string): Promise<string> {
+  const hash = createHash('sha256')
+  for (const file of modelFiles(path)) hash.update(`${await sha256(join(path, file))}  ${file}\n`)
+  return hash.digest('hex')
+}
+
+/** The weights and configurations in a folder and the folders in it. */
+function modelFiles(path: string): string[] {
+  const below = readdirSync(path).flatMap((name) =>
+    isFolder(join(path, name)) ? readdirSync(join(path, name)).map((inner) => `${name}/${inner}`) : [name],
+  )
+  return below.filter((name) => /\.(?:safetensors|bin|json)$/.test(name) && !isFolder(join(path, name))).sort()
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
 }
 
 /** Digits of a hash that an infotext shows, by what it names. */
