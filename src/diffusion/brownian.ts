@@ -1,7 +1,8 @@
 import { combine } from '../tensor/combine.ts'
 import { firstTorchInteger, normalStream, type RandomSource, type Seed } from '../tensor/random.ts'
 import { seedSequence } from '../tensor/seedSequence.ts'
-import { stack, type Tensor, zeros } from '../tensor/tensor.ts'
+import { sizeOf } from '../tensor/shape.ts'
+import { stack, type Tensor } from '../tensor/tensor.ts'
 import type { NoiseSource } from './samplers/sampler.ts'
 
 /** What determines the Brownian motion of a batch. */
@@ -45,8 +46,8 @@ function increment(motion: (t: number) => Tensor, sigma: number, sigmaNext: numb
 interface Interval {
   readonly start: number
   readonly end: number
-  readonly base: Tensor
-  readonly increment: Tensor
+  readonly base: Float32Array
+  readonly increment: Float32Array
   /** Place among the intervals of its depth: the name by which its middle is seeded. */
   readonly index: number
   readonly depth: number
@@ -71,8 +72,8 @@ function brownianTree(
   const root: Interval = {
     start: t0,
     end: t1,
-    base: zeros(shape),
-    increment: combine([Math.sqrt(t1 - t0), draw([])]),
+    base: new Float32Array(sizeOf(shape)),
+    increment: combine([Math.sqrt(t1 - t0), draw([])]).data,
     index: 0,
     depth: 0,
     halves: undefined,
@@ -93,7 +94,8 @@ function brownianTree(
       interval = other === left ? right : left
       way.push(interval)
     }
-    return t === interval.start ? interval.base : combine([1, interval.base], [1, interval.increment])
+    const base = { shape, data: interval.base }
+    return t === interval.start ? base : combine([1, base], [1, { shape, data: interval.increment }])
   }
 
   return (at) => {
@@ -109,14 +111,23 @@ function halve(interval: Interval, draw: (path: readonly number[]) => Tensor): r
   const middle = toMicro((start + end) / 2)
   const left = middle - start
   const right = end - middle
-  const length = end - start
-  const bridge = draw([index, depth])
-  const first = combine([left / length, increment], [Math.sqrt((left * right) / length), bridge])
-  const second = combine([1, increment], [-1, first])
+  const share = left / (end - start)
+  const spread = Math.sqrt(share * right)
+
+  // One loop over plain arrays: an increment takes dozens of halvings.
+  const bridge = draw([index, depth]).data
+  const first = new Float32Array(bridge.length)
+  const second = new Float32Array(bridge.length)
+  const between = new Float32Array(bridge.length)
+  for (let i = 0; i < bridge.length; i++) {
+    first[i] = share * increment[i]! + spread * bridge[i]!
+    second[i] = increment[i]! - first[i]!
+    between[i] = base[i]! + first[i]!
+  }
   const below = { depth: depth + 1, halves: undefined }
   return [
     { ...below, start, end: middle, base, increment: first, index: 2 * index },
-    { ...below, start: middle, end, base: combine([1, base], [1, first]), increment: second, index: 2 * index + 1 },
+    { ...below, start: middle, end, base: between, increment: second, index: 2 * index + 1 },
   ]
 }
 

@@ -5,14 +5,11 @@ import type { Tensor } from './tensor.ts'
 export function combine(...terms: readonly (readonly [number, Tensor])[]): Tensor {
   const first = terms[0]?.[1]
   if (!first) throw new Error('internal: combine of nothing')
-  for (const [, x] of terms) {
-    if (!sameShape(x.shape, first.shape)) throw new Error(`internal: combine of [${first.shape}] and [${x.shape}]`)
+  // Term by term, so that the inner loop is one the engine compiles well whatever the number of terms.
+  const sums = new Float64Array(first.data.length)
+  for (const [a, { shape, data }] of terms) {
+    if (!sameShape(shape, first.shape)) throw new Error(`internal: combine of [${first.shape}] and [${shape}]`)
+    for (let i = 0; i < sums.length; i++) sums[i]! += a * data[i]!
   }
-  const data = new Float32Array(first.data.length)
-  for (let i = 0; i < data.length; i++) {
-    let sum = 0
-    for (const [a, x] of terms) sum += a * x.data[i]!
-    data[i] = sum
-  }
-  return { shape: first.shape, data }
+  return { shape: first.shape, data: new Float32Array(sums) }
 }

@@ -29,7 +29,8 @@ export function mt19937(seed: number): () => number {
 
 function twist(state: Uint32Array): void {
   for (let i = 0; i < size; i++) {
-    const y = (state[i]! & 0x80000000) | (state[(i + 1) % size]! & 0x7fffffff)
-    state[i] = state[(i + shift) % size]! ^ (y >>> 1) ^ (y & 1 ? 0x9908b0df : 0)
+    const y = (state[i]! & 0x80000000) | (state[i + 1 < size ? i + 1 : 0]! & 0x7fffffff)
+    const ahead = state[i + shift < size ? i + shift : i + shift - size]!
+    state[i] = ahead ^ (y >>> 1) ^ (y & 1 ? 0x9908b0df : 0)
   }
 }
