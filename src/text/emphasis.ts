@@ -20,12 +20,12 @@ const squareFactor = 1 / 1.1
  * After this many multiplications brackets still vanish from the text but no longer weigh it; honest
  * prompts use a few hundred.
  */
-const multiplicationBudget = 1 << 26
+const multiplicationBudget = 1 << 24
 
 const lexeme = new RegExp(
   [
-    '\\\\(?<escaped>[()[\\]\\\\])?',
-    `:[${spaceClass}]*(?<weight>[+-]?[.\\p{Nd}]+)[${spaceClass}]*\\)`,
+    '\\\\([()[\\]\\\\])?',
+    `:[${spaceClass}]*([+-]?[.\\p{Nd}]+)[${spaceClass}]*\\)`,
     '[([)\\]:]',
     '[^\\\\()[\\]:]+',
   ].join('|'),
@@ -63,9 +63,9 @@ export function parseEmphasis(text: string, mode: EmphasisMode): readonly Emphas
   }
 
   for (const match of text.matchAll(lexeme)) {
-    const [word] = match
-    const weight = parseNumber(match.groups?.weight ?? '')
-    if (word.startsWith('\\')) add(match.groups?.escaped ?? '', 1)
+    const [word, escaped, digits] = match
+    const weight = parseNumber(digits ?? '')
+    if (word.startsWith('\\')) add(escaped ?? '', 1)
     else if (word === '(') roundOpeners.push(texts.length)
     else if (word === '[') squareOpeners.push(texts.length)
     else if (weight !== undefined && roundOpeners.length > 0) multiplySince(roundOpeners.pop()!, weight)

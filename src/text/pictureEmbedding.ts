@@ -16,9 +16,9 @@ export function embeddingFromText(base64: string, fileName: string): TextEmbeddi
 }
 
 /**
- * The embedding hidden in a picture's pixels, or undefined where there is none. The picture has a black frame
- * and, inside it, columns without low bits; left of these the low four bits of every channel hold the low
- * halves of a deflated JSON's bytes, right of them the high halves, both mixed with a fixed random sequence.
+ * The embedding hidden in a picture's pixels, or undefined where there is none. What one sees stands between
+ * two black columns; left of them the low four bits of every channel hold the low halves of the bytes of a
+ * deflated JSON, right of them the high halves, both mixed with a fixed random sequence.
  */
 export function embeddingFromPixels(
   picture: Rgb8,

@@ -65,9 +65,15 @@ export function createTokenizer(mergeBytes: Uint8Array, kind: TokenizerKind): To
 
   return {
     encode(text) {
+      const known = new Map<string, readonly number[]>()
+      const tokensOf = (each: string): readonly number[] => {
+        const tokens = known.get(each) ?? encodeWord(each)
+        known.set(each, tokens)
+        return tokens
+      }
       return split(text).flatMap((part) => {
         const lower = strip(clean(part).replace(spaces, ' ')).toLowerCase()
-        return (lower.match(word) ?? []).flatMap(encodeWord)
+        return (lower.match(word) ?? []).flatMap(tokensOf)
       })
     },
     textOf(token) {
