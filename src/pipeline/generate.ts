@@ -29,6 +29,8 @@ export interface GeneratedImage {
   readonly infotext: string
   /** The picture before it was enlarged, where that was to be kept. */
   readonly firstPass: Rgb8 | undefined
+  /** When its job began. */
+  readonly jobTime: Date
 }
 
 /** A job that has ended. */
@@ -67,6 +69,7 @@ export async function* generate(
   const hash = recipe.writing.modelHash ? studio.library.hashes.file(recipe.checkpoint.path) : undefined
   hash?.catch(() => undefined)
 
+  const jobTime = new Date()
   const facts: Facts = new Map()
   const embeddings = await Promise.all(
     [...recipe.embeddings.values()].map(({ name, path }) => readEmbedding(name, path)),
@@ -84,7 +87,8 @@ export async function* generate(
     const framing = await framingOf(job, hash)
     for (const [i, picture] of pictures.entries()) {
       const index = batch.first + i
-      const image = { index, picture, infotext: infotextOf(recipe, index, framing), firstPass: firstPasses?.[i] }
+      const infotext = infotextOf(recipe, index, framing)
+      const image = { index, picture, infotext, firstPass: firstPasses?.[i], jobTime }
       images.push(image)
       yield { kind: 'image', image }
     }
