@@ -22,14 +22,18 @@ export interface Conv2dOptions {
   readonly stride?: number
   /** Points added on every side; half the kernel unless told, which keeps the size at stride 1. */
   readonly padding?: number
+  readonly hasBias?: boolean
 }
 
-/** Convolution of x [B, in, H, W] → [B, out, H', W']. Weights `weight` [out, in, kernel, kernel] and `bias` [out]. */
+/**
+ * Convolution of x [B, in, H, W] → [B, out, H', W']. Weights `weight` [out, in, kernel, kernel] and, unless told,
+ * `bias` [out].
+ */
 export function conv2d(scope: Scope, x: Value, options: Conv2dOptions): Value {
-  const { out, kernel, stride = 1, padding = kernel >> 1 } = options
+  const { out, kernel, stride = 1, padding = kernel >> 1, hasBias = true } = options
   const weightShape = [out, numberAt(x, 1), kernel, kernel]
   const weight = scope.weight('weight', weightShape, x)
-  const bias = scope.weight('bias', [out])
+  const bias = hasBias ? scope.weight('bias', [out]) : null
 
   const wraps = scope.emit.padding === 'circular' && padding > 0
   const inside = wraps ? wrapped(x, padding) : x
