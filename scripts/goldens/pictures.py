@@ -46,9 +46,7 @@ mixed = first.copy()
 mixed.paste(second, mask=mask)
 
 # Colour bleeding into the masked part: blurs of what is outside, the coarsest at the bottom.
-outside = Image.new("RGBA", rgb.size)
-outside.paste(rgb.convert("RGBA").convert("RGBa"), mask=ImageOps.invert(mask))
-outside = outside.convert("RGBa")
+outside = premultiplied_paste(rgb, mask)
 filled = Image.new("RGBA", rgb.size)
 for radius, repeats in ((256, 1), (64, 1), (16, 2), (4, 4), (2, 2), (0, 1)):
     layer = outside.filter(ImageFilter.GaussianBlur(radius)).convert("RGBA")

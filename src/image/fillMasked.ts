@@ -2,7 +2,7 @@ import { toRgb, withAlpha } from './channels.ts'
 import { alphaComposite, mixed } from './composite.ts'
 import { filled, invert, type L8, picture, type Rgb8 } from './picture.ts'
 import { pillowBlur } from './pillowBlur.ts'
-import { premultiplied, straightened } from './resample.ts'
+import { straightened } from './resample.ts'
 
 /** Blurs from coarse to fine and how often each is laid over: nearer colours win where they reach. */
 const layers = [
@@ -18,7 +18,7 @@ const layers = [
 export function fillMasked(source: Rgb8, mask: L8): Rgb8 {
   const { width, height } = source
   const opaque = withAlpha(source, filled(1, width, height, [255]))
-  const unmasked = premultiplied(mixed(picture(4, width, height), opaque, invert(mask)))
+  const unmasked = mixed(picture(4, width, height), opaque, invert(mask))
   let result = picture(4, width, height)
   for (const { radius, repeats } of layers) {
     const blurred = straightened(pillowBlur(unmasked, radius))
