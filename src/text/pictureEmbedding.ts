@@ -2,17 +2,17 @@ import { StudioError } from '../errors.ts'
 import type { Rgb8 } from '../image/picture.ts'
 import { type Tensor, tensor } from '../tensor/tensor.ts'
 import type { TextEmbedding } from './embeddings.ts'
-import { readEmbedding } from './textualInversion.ts'
+import { embeddingOf } from './textualInversion.ts'
 
-/** The embedding of a PNG's text chunk `sd-ti-embedding`: JSON in base64. */
-export function embeddingFromText(base64: string, fileName: string): TextEmbedding {
+/** The embedding of a PNG's text chunk `sd-ti-embedding`: JSON in base64. It is called `name` unless it says otherwise. */
+export function embeddingFromText(name: string, path: string, base64: string): TextEmbedding {
   let json: string
   try {
     json = latin1(Uint8Array.from(atob(base64), (sign) => sign.charCodeAt(0)))
   } catch (cause) {
-    throw bad(fileName, 'sd-ti-embedding is not base64', cause)
+    throw bad(path, 'sd-ti-embedding is not base64', cause)
   }
-  return fromJson(json, fileName)
+  return fromJson(name, path, json)
 }
 
 /**
@@ -21,8 +21,9 @@ export function embeddingFromText(base64: string, fileName: string): TextEmbeddi
  * deflated JSON, right of them the high halves, both mixed with a fixed random sequence.
  */
 export function embeddingFromPixels(
+  name: string,
+  path: string,
   picture: Rgb8,
-  fileName: string,
   inflate: (bytes: Uint8Array) => Uint8Array,
 ): TextEmbedding | undefined {
   const nibbles = insideFrame(picture)
@@ -38,9 +39,9 @@ export function embeddingFromPixels(
   try {
     json = latin1(inflate(low.map((bits, i) => (high[i]! << 4) | bits)))
   } catch (cause) {
-    throw bad(fileName, 'the data in its pixels does not inflate', cause)
+    throw bad(path, 'the data in its pixels does not inflate', cause)
   }
-  return fromJson(json, fileName)
+  return fromJson(name, path, json)
 }
 
 /** Rows of `width` · 3 values of four bits. */
@@ -99,26 +100,26 @@ function unmixed(values: Uint8Array): Uint8Array {
   })
 }
 
-function fromJson(json: string, fileName: string): TextEmbedding {
+function fromJson(name: string, path: string, json: string): TextEmbedding {
   let data: unknown
   try {
     data = JSON.parse(json)
   } catch (cause) {
-    throw bad(fileName, 'its embedding is not JSON', cause)
+    throw bad(path, 'its embedding is not JSON', cause)
   }
   const params = isRecord(data) ? data.string_to_param : undefined
-  if (!isRecord(data) || !isRecord(params)) throw bad(fileName, 'its embedding has no string_to_param')
+  if (!isRecord(data) || !isRecord(params)) throw bad(path, 'its embedding has no string_to_param')
   const tensors = new Map<string, Tensor>()
   for (const [key, value] of Object.entries(params)) {
-    if (isRecord(value)) tensors.set(`string_to_param.${key}`, readRows(value.TORCHTENSOR, fileName))
+    if (isRecord(value)) tensors.set(`string_to_param.${key}`, readRows(path, value.TORCHTENSOR))
   }
-  return readEmbedding(typeof data.name === 'string' ? data.name : fileName, tensors)
+  return embeddingOf(typeof data.name === 'string' ? data.name : name, path, tensors, (stored) => stored)
 }
 
-function readRows(rows: unknown, fileName: string): Tensor {
+function readRows(path: string, rows: unknown): Tensor {
   const isRow = (row: unknown): row is number[] => Array.isArray(row) && row.every((value) => typeof value === 'number')
   if (!Array.isArray(rows) || !rows.every(isRow) || new Set(rows.map((row) => row.length)).size !== 1) {
-    throw bad(fileName, 'TORCHTENSOR is not rows of as many numbers each')
+    throw bad(path, 'TORCHTENSOR is not rows of as many numbers each')
   }
   return tensor(rows.flat(), [rows.length, rows[0]?.length ?? 0])
 }
@@ -132,6 +133,6 @@ function latin1(bytes: Uint8Array): string {
   return new TextDecoder('latin1').decode(bytes)
 }
 
-function bad(fileName: string, message: string, cause?: unknown): StudioError {
-  return new StudioError('bad-file', `embedding ${fileName}: ${message}`, { cause })
+function bad(path: string, message: string, cause?: unknown): StudioError {
+  return new StudioError('bad-file', `${path}: ${message}`, { cause, field: path })
 }
