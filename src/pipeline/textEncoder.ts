@@ -97,7 +97,7 @@ function injection({ fixes }: Chunk, width: number): Record<string, Feed> {
   const injected = new Float32Array(chunkLength * width)
   const isInjected = new Float32Array(chunkLength)
   for (const { offset, embedding } of fixes) {
-    const count = Math.min(embedding.vectors.shape[0]!, chunkLength - offset - 1)
+    const count = Math.min(embedding.vectors.shape[0]!, chunkLength - offset)
     injected.set(embedding.vectors.data.subarray(0, count * width), offset * width)
     isInjected.fill(1, offset, offset + count)
   }
