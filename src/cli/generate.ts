@@ -1,0 +1,132 @@
+import { Command } from 'commander'
+import { StudioError } from '../errors.ts'
+import { type GeneratedImage, generate } from '../pipeline/generate.ts'
+import type { Recipe } from '../pipeline/recipe.ts'
+import { type Saving, saveImage } from '../pipeline/saveImage.ts'
+import type { Studio } from '../pipeline/studio.ts'
+import { recipeFromRequest } from '../pipeline/wire/recipeFromRequest.ts'
+import { onInterrupt } from './interrupt.ts'
+import { requestOfPicture } from './pictureRequest.ts'
+import { progressBar } from './progressBar.ts'
+import { addRecipeOptions, type RequestBody, writeRecipeOptions } from './recipeOptions.ts'
+import { type CliRequest, readRequestFile } from './requestFile.ts'
+import { addStudioOptions, type StudioOptions, studioOf } from './studioOptions.ts'
+
+interface GenerateOptions extends StudioOptions {
+  readonly out?: string
+  readonly format?: Saving['format']
+  readonly request?: string
+  readonly from?: string
+  readonly lenient?: boolean
+  readonly json?: boolean
+  readonly quiet?: boolean
+}
+
+/** What a picture is made with where nobody says otherwise: the web UI's settings, not those of its API. */
+const defaults: RequestBody = {
+  steps: 20,
+  sampler_name: 'DPM++ 2M',
+  denoising_strength: 0.7,
+  inpainting_fill: 1,
+  inpaint_full_res: false,
+}
+
+/** `generate`: from a prompt, a request or another picture to picture files. */
+export function generateCommand(): Command {
+  const command = new Command('generate')
+    .description('Make pictures from a prompt.')
+    .argument('[prompt]', 'what the picture shows; <lora:name:0.8> brings in an adapter')
+    .option('-o, --out <dir>', 'folder to save in (default: outputs/ in the data folder)')
+    .option('--format <format>', 'png, jpg, webp or avif')
+    .option('--request <file>', "an A1111 txt2img or img2img request body; '-' options below change it")
+    .option('--from <picture>', 'repeat the picture that this file says it is')
+    .option('--lenient', 'unknown names fall back as they do in A1111')
+    .option('--json', 'print the result as JSON')
+    .option('-q, --quiet', 'no progress bar')
+  addRecipeOptions(command)
+  addStudioOptions(command)
+  command.addHelpText('after', examples)
+  return command.action(async (prompt: string | undefined, options: GenerateOptions) => {
+    const request = await requestOf(prompt, options)
+    const studio = studioOf(options)
+    try {
+      await run(studio, request, options)
+    } finally {
+      await studio.close()
+    }
+  })
+}
+
+const examples = `
+Examples:
+  athanor generate "a red apple"
+  athanor generate "portrait of a cat" -n "blurry" --steps 30 --sampler "DPM++ 2M Karras" --seed 7
+  athanor generate "a castle" --hires 1.5 --denoise 0.5 --out pictures
+  athanor generate "a blue door" --init house.png --mask door.png --denoise 0.8
+  athanor generate --from outputs/txt2img-images/2026-01-01/00000-7.png --steps 40
+  athanor generate --request request.json --json`
+
+async function requestOf(prompt: string | undefined, options: GenerateOptions): Promise<CliRequest> {
+  const { request: file, from } = options
+  if (file !== undefined && from !== undefined) {
+    throw new StudioError('bad-request', '--request and --from: only one of them can say what to make')
+  }
+  const base =
+    file !== undefined ? readRequestFile(file) : from !== undefined ? await requestOfPicture(from) : undefined
+  if (!base && prompt === undefined) {
+    throw new StudioError('bad-request', 'a prompt is missing: athanor generate "a red apple"', { field: 'prompt' })
+  }
+  const body = writeRecipeOptions(
+    { ...(base?.body ?? defaults), ...(prompt === undefined ? {} : { prompt }) },
+    options as unknown as Readonly<Record<string, unknown>>,
+  )
+  const isImg2Img = base?.endpoint === 'img2img' || body.init_images !== undefined
+  return { endpoint: isImg2Img ? 'img2img' : 'txt2img', body }
+}
+
+async function run(studio: Studio, { endpoint, body }: CliRequest, options: GenerateOptions): Promise<void> {
+  const recipe = await recipeFromRequest(body, endpoint, studio, { lenient: options.lenient ?? false })
+  for (const note of recipe.notes) process.stderr.write(`note: ${note}\n`)
+
+  const started = performance.now()
+  const saved: SavedImage[] = []
+  const bar = progressBar(process.stderr, options.quiet !== true)
+  const signal = onInterrupt()
+  try {
+    for await (const event of generate(studio, recipe, { signal })) {
+      if (event.kind === 'step') {
+        const { step, steps, batch, batches, pass } = event
+        const what = pass === 'hires' ? 'hires' : batches > 1 ? `batch ${batch + 1} of ${batches}` : 'steps'
+        bar.update(step, steps, what)
+      } else saved.push(await save(studio, recipe, event.image, options))
+    }
+  } finally {
+    bar.stop()
+  }
+  const seconds = (performance.now() - started) / 1000
+  if (options.json)
+    process.stdout.write(`${JSON.stringify({ images: saved, seconds, notes: recipe.notes }, null, 2)}\n`)
+  else for (const { path } of saved) process.stdout.write(`${path}\n`)
+}
+
+interface SavedImage {
+  readonly path: string
+  readonly seed: number
+  readonly width: number
+  readonly height: number
+  readonly infotext: string
+}
+
+async function save(
+  studio: Studio,
+  recipe: Recipe,
+  image: GeneratedImage,
+  options: GenerateOptions,
+): Promise<SavedImage> {
+  const { path } = await saveImage(studio, recipe, image, {
+    ...(options.out === undefined ? {} : { folder: options.out }),
+    ...(options.format === undefined ? {} : { format: options.format }),
+  })
+  const { width, height } = image.picture
+  return { path, seed: recipe.images[image.index]!.seed, width, height, infotext: image.infotext }
+}

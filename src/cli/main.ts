@@ -1,0 +1,38 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs'
+import { Command } from 'commander'
+import { StudioError } from '../errors.ts'
+import { generateCommand } from './generate.ts'
+import { inspectCommand } from './inspect.ts'
+import { verifyCommand } from './verify.ts'
+
+// The native runtime reads this when it loads, which is long after this line.
+process.env.ORT_DISABLE_TELEMETRY = '1'
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string
+}
+
+const program = new Command('athanor')
+  .description('A Stable Diffusion studio: from a checkpoint and a prompt to a picture.')
+  .version(version)
+  .showHelpAfterError('(--help explains every option)')
+  .addCommand(generateCommand())
+  .addCommand(inspectCommand())
+  .addCommand(verifyCommand())
+
+/** Codes of errors that lie in what the user asked, as opposed to the state of the machine. */
+const usage: ReadonlySet<string> = new Set(['bad-request', 'unknown-name'])
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  if (!(error instanceof StudioError)) throw error
+  if (error.code === 'cancelled') {
+    process.stderr.write('Stopped; nothing unfinished was saved.\n')
+    process.exitCode = 130
+  } else {
+    process.stderr.write(`error: ${error.message}\n`)
+    process.exitCode = usage.has(error.code) ? 2 : 1
+  }
+}

@@ -1,0 +1,62 @@
+import { readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { StudioError } from '../errors.ts'
+import type { Endpoint } from '../pipeline/wire/request.ts'
+import type { RequestBody } from './recipeOptions.ts'
+
+/** A request and the endpoint it is meant for. */
+export interface CliRequest {
+  readonly endpoint: Endpoint
+  readonly body: RequestBody
+}
+
+/**
+ * Reads an A1111 txt2img or img2img request body from a JSON file; one with `init_images` is img2img. The body may
+ * also lie in a recording, `{ "endpoint": …, "request": … }`, and pictures may be `@file:` paths from the file's folder.
+ */
+export function readRequestFile(path: string): CliRequest {
+  const content = objectOf(parse(path), path)
+  const isRecording = typeof content.request === 'object' && typeof content.endpoint === 'string'
+  const body = isRecording ? objectOf(content.request, path) : content
+  const isImg2Img = isRecording ? String(content.endpoint).endsWith('img2img') : Array.isArray(body.init_images)
+  return { endpoint: isImg2Img ? 'img2img' : 'txt2img', body: withFiles(body, dirname(resolve(path))) }
+}
+
+/** A picture file as the base64 text that requests carry. */
+export function pictureText(path: string): string {
+  return readBytes(path).toString('base64')
+}
+
+function parse(path: string): unknown {
+  try {
+    return JSON.parse(readBytes(path).toString('utf8'))
+  } catch (cause) {
+    if (cause instanceof StudioError) throw cause
+    throw new StudioError('bad-file', `${path}: is not JSON: ${(cause as Error).message}`, { cause, field: path })
+  }
+}
+
+function objectOf(value: unknown, path: string): RequestBody {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as RequestBody
+  throw new StudioError('bad-file', `${path}: expected an object with the fields of a request`, { field: path })
+}
+
+function withFiles(body: RequestBody, folder: string): RequestBody {
+  const resolved = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(resolved)
+    if (typeof value !== 'string' || !value.startsWith('@file:')) return value
+    return pictureText(resolve(folder, value.slice('@file:'.length)))
+  }
+  return Object.fromEntries(Object.entries(body).map(([key, value]) => [key, resolved(value)]))
+}
+
+function readBytes(path: string): Buffer {
+  try {
+    return readFileSync(path)
+  } catch (cause) {
+    throw new StudioError('missing-file', `${path}: cannot be read: ${(cause as Error).message}`, {
+      cause,
+      field: path,
+    })
+  }
+}
