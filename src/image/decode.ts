@@ -13,7 +13,7 @@ export interface DecodeLimits {
 }
 
 /** A picture of 10,000 × 10,000 and its 300 MB are more than any recipe wants. */
-export const decodeLimits: DecodeLimits = { maxPixels: 100_000_000, maxBytes: 256 << 20 }
+const decodeLimits: DecodeLimits = { maxPixels: 100_000_000, maxBytes: 256 << 20 }
 
 /** Hostile files can be slow as well as large. */
 const longestDecodeSeconds = 60

@@ -1,5 +1,5 @@
 import { StudioError } from '../errors.ts'
-import { type Channels, type Picture, pasted, picture } from './picture.ts'
+import { type Channels, crop, type Picture, pasted, picture } from './picture.ts'
 import { resample } from './resample.ts'
 
 /**
@@ -8,9 +8,6 @@ import { resample } from './resample.ts'
  * the picture alone and resizes the latent.)
  */
 export type ResizeMode = 'stretch' | 'cover' | 'fit'
-
-/** Resizes a picture to an exact size. */
-export type Resize = <C extends Channels>(source: Picture<C>, width: number, height: number) => Picture<C>
 
 /** The size to which a picture is scaled before `placed` cuts or fills it. */
 export function scaledSize(
@@ -48,62 +45,37 @@ export function placed<C extends Channels>(
   const left = Math.floor(width / 2) - Math.floor(scaled.width / 2)
   const top = Math.floor(height / 2) - Math.floor(scaled.height / 2)
   const result = pasted(picture(scaled.channels, width, height), scaled, left, top)
-  if (mode !== 'fit') return result
-  // The first row of margin is as wide as the picture, and the margins are equal: an odd remainder stays black.
+  if (mode !== 'fit' || (top <= 0 && left <= 0)) return result
+  // Both margins are as wide as the first: where the other side has a pixel more, it stays black.
   if (top > 0) {
-    const above = picture(scaled.channels, width, top)
-    const below = picture(scaled.channels, width, top)
-    const rowBytes = scaled.width * scaled.channels
-    for (let i = 0; i < rowBytes; i++) {
-      const column = { data: scaled.data, start: i, step: rowBytes, count: scaled.height }
-      for (let y = 0; y < top; y++) above.data[y * rowBytes + i] = beyondEdge(column, 'first')
-      for (let y = 0; y < top; y++) below.data[y * rowBytes + i] = beyondEdge(column, 'last')
-    }
-    return pasted(pasted(result, above, 0, 0), below, 0, top + scaled.height)
+    const row = (y: number) => crop(scaled, { left: 0, top: y, right: width, bottom: y + 1 })
+    const [above, below] = beyondEdges(row, scaled.height).map((edge) => resample(edge, width, top, 'nearest'))
+    return pasted(pasted(result, above!, 0, 0), below!, 0, top + scaled.height)
   }
-  if (left > 0) {
-    const before = picture(scaled.channels, left, height)
-    const after = picture(scaled.channels, left, height)
-    for (let y = 0; y < height; y++) {
-      for (let c = 0; c < scaled.channels; c++) {
-        const start = y * scaled.width * scaled.channels + c
-        const row = { data: scaled.data, start, step: scaled.channels, count: scaled.width }
-        for (let x = 0; x < left; x++) before.data[(y * left + x) * scaled.channels + c] = beyondEdge(row, 'first')
-        for (let x = 0; x < left; x++) after.data[(y * left + x) * scaled.channels + c] = beyondEdge(row, 'last')
-      }
-    }
-    return pasted(pasted(result, before, 0, 0), after, left + scaled.width, 0)
-  }
-  return result
-}
-
-interface Line {
-  readonly data: Uint8Array
-  readonly start: number
-  readonly step: number
-  readonly count: number
+  const column = (x: number) => crop(scaled, { left: x, top: 0, right: x + 1, bottom: height })
+  const [before, after] = beyondEdges(column, scaled.width).map((edge) => resample(edge, left, height, 'nearest'))
+  return pasted(pasted(result, before!, 0, 0), after!, left + scaled.width, 0)
 }
 
 /**
- * The value that bicubic resampling gives a box of no height at a line's end: half a pixel beyond its last centre,
- * from the two pixels that exist there, (9·last − previous)/8.
+ * The lines that bicubic resampling finds in a box of no height at the first and the last of a picture's lines: half a
+ * pixel beyond them, from the two that exist there, (9·last − previous)/8.
  */
-function beyondEdge({ data, start, step, count }: Line, end: 'first' | 'last'): number {
-  const at = (index: number) => data[start + step * (end === 'first' ? index : count - 1 - index)]!
-  if (count === 1) return at(0)
-  return Math.min(Math.max((9 * at(0) - at(1) + 4) >> 3, 0), 255)
+function beyondEdges<C extends Channels>(line: (index: number) => Picture<C>, count: number): Picture<C>[] {
+  const beyond = (edge: Picture<C>, inner: Picture<C>): Picture<C> => ({
+    ...edge,
+    data: edge.data.map((v, i) => Math.min(Math.max((9 * v - inner.data[i]! + 4) >> 3, 0), 255)),
+  })
+  return [beyond(line(0), line(Math.min(1, count - 1))), beyond(line(count - 1), line(Math.max(count - 2, 0)))]
 }
 
-const lanczos: Resize = (source, width, height) => resample(source, width, height, 'lanczos')
-
-/** A picture at another size, its proportions treated by `mode`. */
+/** A picture at another size by Lanczos, its proportions treated by `mode`. */
 export function fitPicture<C extends Channels>(
   source: Picture<C>,
   mode: ResizeMode,
   width: number,
   height: number,
-  resize: Resize = lanczos,
 ): Picture<C> {
   const [scaledWidth, scaledHeight] = scaledSize(source, mode, width, height)
-  return placed(resize(source, scaledWidth, scaledHeight), mode, width, height)
+  return placed(resample(source, scaledWidth, scaledHeight, 'lanczos'), mode, width, height)
 }
