@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs'
-import { basename, join } from 'node:path'
-import { StudioError } from '../errors.ts'
+import { join } from 'node:path'
+import { badFile } from './badFile.ts'
 import { openWeightFile } from './openWeightFile.ts'
 import { readPlainJson } from './plainJson.ts'
 import type { ForeignEntry, PlainValue, WeightEntry, WeightFile } from './weights.ts'
@@ -27,7 +27,7 @@ export function openDiffusersFolder(path: string): WeightFile {
     for (const file of openComponent(folder)) {
       for (const entry of file.entries.values()) {
         const name = `${component}.${entry.name}`
-        if (entries.has(name)) throw badFolder(path, `the tensor ${name} is in two files`)
+        if (entries.has(name)) throw badFile(path, `the tensor ${name} is in two files`)
         entries.set(name, { ...entry, name })
       }
       foreign.push(...file.foreign.map((entry) => ({ ...entry, name: `${component}.${entry.name}` })))
@@ -50,11 +50,11 @@ export function openDiffusersFolder(path: string): WeightFile {
     const name = config.get('_class_name') ?? (Array.isArray(architectures) ? architectures[0] : undefined)
     const component = classes.get(name)
     if (!component)
-      throw badFolder(path, `a model of class ${String(name)}, expected one of ${[...classes.keys()].join(', ')}`)
+      throw badFile(path, `a model of class ${String(name)}, expected one of ${[...classes.keys()].join(', ')}`)
     configs.set(component, config)
     add(component, path)
   } else {
-    throw badFolder(path, 'a folder without model_index.json or config.json, expected a diffusers model')
+    throw badFile(path, 'a folder without model_index.json or config.json, expected a diffusers model')
   }
   return { path, format: 'diffusers', metadata: new Map(), entries, foreign, configs }
 }
@@ -75,22 +75,18 @@ function openComponent(folder: string): WeightFile[] {
     if (index) return openShards(folder, index)
     if (variant) return [openWeightFile(join(folder, variant))]
   }
-  throw badFolder(folder, 'no weights, expected diffusion_pytorch_model.safetensors or the like')
+  throw badFile(folder, 'no weights, expected diffusion_pytorch_model.safetensors or the like')
 }
 
 function openShards(folder: string, index: string): WeightFile[] {
   const map = readPlainJson(join(folder, index)).get('weight_map')
-  if (!(map instanceof Map)) throw badFolder(folder, `${index} has no weight_map`)
+  if (!(map instanceof Map)) throw badFile(folder, `${index} has no weight_map`)
   const files = new Set(map.values())
   return [...files].map((name) => {
     // A name from a file must not lead out of the folder.
     if (typeof name !== 'string' || !/^[\w-][\w.-]*$/.test(name)) {
-      throw badFolder(folder, `${index} names ${JSON.stringify(name)} as a file`)
+      throw badFile(folder, `${index} names ${JSON.stringify(name)} as a file`)
     }
     return openWeightFile(join(folder, name))
   })
-}
-
-function badFolder(path: string, problem: string): StudioError {
-  return new StudioError('bad-file', `${basename(path)}: ${problem}`, { field: basename(path) })
 }

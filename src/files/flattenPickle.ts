@@ -1,4 +1,4 @@
-import { isKind, type PyTensor, type PyValue } from './pickleMachine.ts'
+import { isKind, type PyTensor, type PyValue } from './pyValues.ts'
 import type { PlainMap, PlainValue } from './weights.ts'
 
 /** What a pickle comes to: its tensors by name, and the rest as plain data. */

@@ -1,6 +1,5 @@
 import { fstatSync } from 'node:fs'
-import { basename } from 'node:path'
-import { StudioError } from '../errors.ts'
+import { badFile } from './badFile.ts'
 import { readSlice, withFile } from './readWeight.ts'
 import { parseSafetensors } from './safetensors.ts'
 import { parseTorchLegacy, parseTorchZip } from './torchFile.ts'
@@ -14,7 +13,7 @@ export function openWeightFile(path: string): WeightFile {
   if (text.startsWith('PK\x03\x04')) return parseTorchZip(path)
   if (text.startsWith('\x80')) return parseTorchLegacy(path)
   const found = strangers.find(([pattern]) => pattern.test(text))?.[1] ?? 'neither safetensors nor a PyTorch file'
-  throw new StudioError('bad-file', `${basename(path)}: ${found}; expected weights`, { field: basename(path) })
+  throw badFile(path, `${found}; expected weights`)
 }
 
 /** What people have in place of weights when something went wrong, by how it begins. */

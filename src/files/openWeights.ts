@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs'
 import { basename } from 'node:path'
 import { StudioError } from '../errors.ts'
+import { badFile } from './badFile.ts'
 import { openDiffusersFolder } from './diffusersFolder.ts'
 import { openWeightFile } from './openWeightFile.ts'
 import type { WeightFile } from './weights.ts'
@@ -13,6 +14,6 @@ export function openWeights(path: string): WeightFile {
   const stats = statSync(path, { throwIfNoEntry: false })
   if (!stats) throw new StudioError('missing-file', `${path} does not exist`, { field: basename(path) })
   if (stats.isDirectory()) return openDiffusersFolder(path)
-  if (!stats.isFile()) throw new StudioError('bad-file', `${path} is not a file`, { field: basename(path) })
+  if (!stats.isFile()) throw badFile(path, 'neither a file nor a folder')
   return openWeightFile(path)
 }

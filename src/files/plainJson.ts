@@ -1,6 +1,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import { basename } from 'node:path'
 import { StudioError } from '../errors.ts'
+import { badFile } from './badFile.ts'
 import type { PlainMap, PlainValue } from './weights.ts'
 
 /** Configuration files are a few kilobytes; indices of sharded weights a few hundred. */
@@ -10,7 +11,7 @@ const maxDepth = 32
 /** Reads a JSON file that must hold an object, as maps, so that no key can stand for something else. */
 export function readPlainJson(path: string): PlainMap {
   const fail = (problem: string, cause?: unknown): never => {
-    throw new StudioError('bad-file', `${basename(path)}: ${problem}`, { cause, field: basename(path) })
+    throw badFile(path, problem, cause)
   }
   const size = statSync(path, { throwIfNoEntry: false })?.size
   if (size === undefined) throw new StudioError('missing-file', `${path} does not exist`, { field: basename(path) })

@@ -4,6 +4,7 @@ import { StudioError } from '../errors.ts'
 import type { DType } from '../tensor/dtype.ts'
 import { fromBF16, fromF8E4M3, fromF8E5M2, fromF16 } from '../tensor/half.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import { badFile } from './badFile.ts'
 import type { WeightEntry } from './weights.ts'
 
 /** Opens a file, hands its descriptor to `use`, and closes it whatever happens. */
@@ -29,11 +30,7 @@ export function readSlice(descriptor: number, path: string, offset: number, size
     // The system call takes at most 2 GiB at a time.
     const count = readSync(descriptor, bytes, done, Math.min(size - done, 2 ** 30), offset + done)
     if (count === 0) {
-      throw new StudioError(
-        'bad-file',
-        `${basename(path)}: ends at byte ${offset + done}, expected ${size} bytes from ${offset} on`,
-        { field: basename(path) },
-      )
+      throw badFile(path, `ends at byte ${offset + done}, expected ${size} bytes from ${offset} on`)
     }
     done += count
   }

@@ -1,7 +1,6 @@
 import { fstatSync } from 'node:fs'
-import { basename } from 'node:path'
-import { StudioError } from '../errors.ts'
 import { bytesPer, isDType } from '../tensor/dtype.ts'
+import { badFile } from './badFile.ts'
 import { JsonError, JsonScanner } from './jsonScanner.ts'
 import { readSlice, withFile } from './readWeight.ts'
 import type { ForeignEntry, WeightEntry, WeightFile } from './weights.ts'
@@ -147,8 +146,4 @@ function bitsOf(shape: readonly number[], bits: number): number {
     if (!Number.isSafeInteger(product)) return Number.NaN
   }
   return product * bits
-}
-
-function badFile(path: string, problem: string, cause?: unknown): StudioError {
-  return new StudioError('bad-file', `${basename(path)}: ${problem}`, { cause, field: basename(path) })
 }

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { parseDocument } from 'yaml'
-import { StudioError } from '../errors.ts'
+import { badFile } from './badFile.ts'
 import { readPlainJson, toPlainValue } from './plainJson.ts'
 import type { PlainMap } from './weights.ts'
 
@@ -36,7 +36,7 @@ export function readSidecars(checkpoint: string): Sidecars {
 
 function readYaml(path: string): PlainMap {
   const fail = (problem: string, cause?: unknown): never => {
-    throw new StudioError('bad-file', `${basename(path)}: ${problem}`, { cause, field: basename(path) })
+    throw badFile(path, problem, cause)
   }
   const { size } = statSync(path)
   if (size > maxYamlBytes) return fail(`${size} bytes of YAML, at most ${maxYamlBytes} expected`)

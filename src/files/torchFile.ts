@@ -2,11 +2,13 @@ import { fstatSync } from 'node:fs'
 import { basename } from 'node:path'
 import { StudioError } from '../errors.ts'
 import { bytesPer, isDType } from '../tensor/dtype.ts'
+import { badFile } from './badFile.ts'
 import { type FlatPickle, FlattenError, flattenPickle } from './flattenPickle.ts'
-import { isKind, PickleError, type PyStorage, type PyTensor, type PyValue, unpickle } from './pickleMachine.ts'
+import { isKind, PickleError, type PyStorage, type PyTensor, type PyValue } from './pyValues.ts'
 import { readSlice, withFile } from './readWeight.ts'
 import { bytesOfView, isRowMajor, lastElement } from './stridedView.ts'
 import { torchRules } from './torchRules.ts'
+import { unpickle } from './unpickle.ts'
 import type { ForeignEntry, WeightEntry, WeightFile } from './weights.ts'
 import { readMember, readZip, type ZipMember } from './zip.ts'
 
@@ -181,8 +183,4 @@ function interpret<T>(path: string, read: () => T): T {
     if (cause instanceof FlattenError) throw badFile(path, cause.message, cause)
     throw cause
   }
-}
-
-function badFile(path: string, problem: string, cause?: unknown): StudioError {
-  return new StudioError('bad-file', `${basename(path)}: ${problem}`, { cause, field: basename(path) })
 }

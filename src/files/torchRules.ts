@@ -7,7 +7,7 @@ import {
   type PyStorage,
   type PyTensor,
   type PyValue,
-} from './pickleMachine.ts'
+} from './pyValues.ts'
 
 /** PyTorch's storage classes and the element types they hold. `UntypedStorage` counts bytes. */
 const storageTypes: ReadonlyMap<string, string> = new Map([

@@ -15,7 +15,7 @@ export interface WeightEntry {
 export type WeightLocation = FileSlice | { readonly bytes: Uint8Array }
 
 /** Where bytes lie in a file; how many is the entry's `sizeBytes`. */
-export interface FileSlice {
+interface FileSlice {
   readonly path: string
   readonly offset: number
 }
@@ -45,4 +45,9 @@ export interface WeightFile {
   readonly values?: PlainMap
   /** A diffusers folder's configuration files by component: `unet`, `vae`, `text_encoder`, `scheduler`, … */
   readonly configs?: PlainMap
+}
+
+/** A file's name without its folders, for messages. */
+export function titleOf({ path }: WeightFile): string {
+  return path.split(/[\\/]/).findLast((part) => part !== '') ?? path
 }

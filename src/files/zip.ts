@@ -1,6 +1,7 @@
 import { basename } from 'node:path'
 import { crc32, inflateRawSync } from 'node:zlib'
 import { StudioError } from '../errors.ts'
+import { badFile } from './badFile.ts'
 import { readSlice } from './readWeight.ts'
 
 /** One member of a zip archive. Its stored bytes are `storedBytes` from `offset` of the archive on. */
@@ -26,7 +27,7 @@ const signature = { member: 0x04034b50, directory: 0x02014b50, end: 0x06054b50, 
  */
 export function readZip(descriptor: number, path: string, fileBytes: number): ReadonlyMap<string, ZipMember> {
   const fail = (problem: string): never => {
-    throw new StudioError('bad-file', `${basename(path)}: zip archive: ${problem}`, { field: basename(path) })
+    throw badFile(path, `zip archive: ${problem}`)
   }
   const read = (offset: number, size: number): DataView => {
     if (offset < 0 || offset + size > fileBytes)
@@ -54,26 +55,28 @@ export function readZip(descriptor: number, path: string, fileBytes: number): Re
 
 /** A member's contents, unpacked where they are compressed, and held against its checksum. */
 export function readMember(descriptor: number, path: string, member: ZipMember): Uint8Array {
-  const where = `${basename(path)}: ${member.name}`
   const stored = readSlice(descriptor, path, member.offset, member.storedBytes)
   let bytes: Uint8Array = stored
   if (member.method === 'deflated') {
     if (member.sizeBytes > maxDeflatedBytes) {
-      throw new StudioError('too-large', `${where}: ${member.sizeBytes} bytes compressed, expected them stored`)
+      throw new StudioError(
+        'too-large',
+        `${basename(path)}: ${member.name}: ${member.sizeBytes} bytes compressed, expected them stored`,
+      )
     }
     try {
       // One byte more than promised is enough to see a lie.
       bytes = inflateRawSync(stored, { maxOutputLength: member.sizeBytes + 1 })
     } catch (cause) {
-      throw new StudioError('bad-file', `${where}: cannot be decompressed`, { cause })
+      throw badFile(path, `${member.name}: cannot be decompressed`, cause)
     }
   }
   if (bytes.length !== member.sizeBytes) {
-    throw new StudioError('bad-file', `${where}: ${bytes.length} bytes found, ${member.sizeBytes} expected`)
+    throw badFile(path, `${member.name}: ${bytes.length} bytes found, ${member.sizeBytes} expected`)
   }
   // PyTorch can be told not to compute checksums, and then writes 0.
   if (member.crc !== 0 && crc32(bytes) !== member.crc) {
-    throw new StudioError('bad-file', `${where}: the checksum is wrong, the file is damaged`)
+    throw badFile(path, `${member.name}: the checksum is wrong, the file is damaged`)
   }
   return bytes
 }

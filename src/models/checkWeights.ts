@@ -1,6 +1,7 @@
 import { StudioError } from '../errors.ts'
-import type { WeightEntry, WeightFile } from '../files/weights.ts'
+import { titleOf, type WeightEntry, type WeightFile } from '../files/weights.ts'
 import type { DType } from '../tensor/dtype.ts'
+import { sameButTrailingOnes } from '../tensor/shape.ts'
 import type { Layout } from './layout.ts'
 
 /** How many of many faults a message spells out. */
@@ -10,7 +11,6 @@ const floats: ReadonlySet<DType> = new Set(['F64', 'F32', 'F16', 'BF16', 'F8_E4M
 
 /** Throws where tensors are missing, of another shape (but for trailing dimensions of 1) or not of floats. */
 export function checkWeights(file: WeightFile, weights: ReadonlyMap<string, WeightEntry>, layout: Layout): void {
-  const title = file.path.split(/[\\/]/).at(-1)!
   const missing = [...layout.keys()].filter((name) => !weights.has(name))
   if (missing.length > 0) {
     const foreign = new Map(file.foreign.map(({ name, dtype }) => [name, dtype]))
@@ -19,7 +19,7 @@ export function checkWeights(file: WeightFile, weights: ReadonlyMap<string, Weig
     )
     throw new StudioError(
       'wrong-architecture',
-      `${title}: ${missing.length} of ${layout.size} tensors are missing: ${listed(named)}`,
+      `${titleOf(file)}: ${missing.length} of ${layout.size} tensors are missing: ${listed(named)}`,
       { field: missing[0]! },
     )
   }
@@ -27,18 +27,13 @@ export function checkWeights(file: WeightFile, weights: ReadonlyMap<string, Weig
   const faults: string[] = []
   for (const [name, shape] of layout) {
     const found = weights.get(name)!
-    if (!sameShape(found.shape, shape)) faults.push(`${name} is [${found.shape}], expected [${shape}]`)
+    if (!sameButTrailingOnes(found.shape, shape)) faults.push(`${name} is [${found.shape}], expected [${shape}]`)
     else if (!floats.has(found.dtype)) faults.push(`${name} is of type ${found.dtype}, expected floats`)
   }
-  if (faults.length > 0) throw new StudioError('wrong-architecture', `${title}: ${listed(faults)}`)
+  if (faults.length > 0) throw new StudioError('wrong-architecture', `${titleOf(file)}: ${listed(faults)}`)
 }
 
 function listed(items: readonly string[]): string {
   const more = items.length - shown
   return items.slice(0, shown).join('; ') + (more > 0 ? `; and ${more} more` : '')
-}
-
-/** A 1×1 convolution and a linear layer hold the same numbers; files differ in which one they wrote. */
-function sameShape(a: readonly number[], b: readonly number[]): boolean {
-  return Array.from({ length: Math.max(a.length, b.length) }).every((_, axis) => (a[axis] ?? 1) === (b[axis] ?? 1))
 }

@@ -1,6 +1,6 @@
 import { StudioError } from '../errors.ts'
 import type { Sidecars } from '../files/sidecars.ts'
-import type { WeightEntry, WeightFile } from '../files/weights.ts'
+import { titleOf, type WeightEntry, type WeightFile } from '../files/weights.ts'
 import { checkWeights } from './checkWeights.ts'
 import { classify } from './classify.ts'
 import { compVisWeights } from './compVisWeights.ts'
@@ -31,8 +31,8 @@ export function detectModel(file: WeightFile, sidecars: Sidecars = {}): Detected
   const { kind, description, isSupported } = classify(file)
   if (kind !== 'checkpoint') throw wrong(file, `is ${description}, expected a Stable Diffusion checkpoint`)
   if (!isSupported) {
-    throw new StudioError('unsupported', `${title(file)}: is ${description}; SD 1.x and 2.x are supported`, {
-      field: title(file),
+    throw new StudioError('unsupported', `${titleOf(file)}: is ${description}; SD 1.x and 2.x are supported`, {
+      field: titleOf(file),
     })
   }
 
@@ -117,7 +117,7 @@ function checkStatements(file: WeightFile, { unet, vae }: ModelConfig, { sizes, 
 
 function checkSupport(file: WeightFile, { unet, text, vae, betas }: ModelConfig, weights: DetectedModel['weights']) {
   const refuse = (problem: string): never => {
-    throw new StudioError('unsupported', `${title(file)}: ${problem}`, { field: title(file) })
+    throw new StudioError('unsupported', `${titleOf(file)}: ${problem}`, { field: titleOf(file) })
   }
   if (![...weights.keys()].every((name) => !name.startsWith(`${prefixes.unet}label_emb.`))) {
     refuse('a UNet conditioned on a vector (unCLIP, upscaler, SDXL); plain SD 1.x and 2.x are supported')
@@ -144,10 +144,5 @@ function checkSupport(file: WeightFile, { unet, text, vae, betas }: ModelConfig,
 }
 
 function wrong(file: WeightFile, problem: string): StudioError {
-  return new StudioError('wrong-architecture', `${title(file)}: ${problem}`, { field: title(file) })
-}
-
-/** A file's name without its folders. */
-function title({ path }: WeightFile): string {
-  return path.split(/[\\/]/).at(-1)!
+  return new StudioError('wrong-architecture', `${titleOf(file)}: ${problem}`, { field: titleOf(file) })
 }

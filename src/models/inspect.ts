@@ -9,7 +9,7 @@ import { modelLayout } from './layout.ts'
 import { type NetworkSummary, networkWarnings, summarizeNetwork } from './summarizeNetwork.ts'
 
 /** How many tensors, and of how many numbers and bytes. */
-export interface Amount {
+interface Amount {
   readonly tensors: number
   readonly parameters: number
   readonly sizeBytes: number
@@ -34,7 +34,7 @@ export interface Inspection {
   readonly warnings: readonly string[]
 }
 
-export interface EmbeddingSummary {
+interface EmbeddingSummary {
   /** The name in the file; prompts use the file's own. */
   readonly name: string | undefined
   readonly vectors: number

@@ -18,7 +18,7 @@ export interface Statements {
   readonly source: string
 }
 
-export type SizeName = 'unet.inChannels' | 'unet.channels' | 'unet.mult' | 'unet.contextWidth' | 'vae.channels'
+type SizeName = 'unet.inChannels' | 'unet.channels' | 'unet.mult' | 'unet.contextWidth' | 'vae.channels'
 
 /** Gathers what the yaml beside a checkpoint, a diffusers folder's configuration or the file's metadata says. */
 export function statements(file: WeightFile, { yaml, textModel }: Sidecars): Statements {

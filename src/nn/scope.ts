@@ -5,6 +5,7 @@ import { cast } from '../graph/ops.ts'
 import type { Graph, Value } from '../graph/value.ts'
 import type { ElementType, ValueType } from '../graph/valueType.ts'
 import type { DType } from '../tensor/dtype.ts'
+import { sameButTrailingOnes } from '../tensor/shape.ts'
 import { type Emit, float32Emit } from './emit.ts'
 
 /** A linear or convolution layer, to which something may be attached. */
@@ -82,6 +83,7 @@ export class Scope {
     if (!entry) {
       throw new StudioError('wrong-architecture', `${path}: missing, expected ${expected}`, { field: path })
     }
+    // A 1×1 convolution and a linear layer hold the same numbers; checkpoints differ in which one they wrote.
     if (!sameButTrailingOnes(entry.shape, shape)) {
       const found = shapeText(entry.shape)
       throw new StudioError('wrong-architecture', `${path}: is ${found}, expected ${expected}`, { field: path })
@@ -108,10 +110,4 @@ const elementTypes: Readonly<Record<DType, ElementType>> = {
   I8: 'int8',
   U8: 'uint8',
   BOOL: 'bool',
-}
-
-/** A 1×1 convolution and a linear layer hold the same numbers; checkpoints differ in which one they wrote. */
-function sameButTrailingOnes(a: readonly number[], b: readonly number[]): boolean {
-  const rank = Math.max(a.length, b.length)
-  return Array.from({ length: rank }, (_, axis) => axis).every((axis) => (a[axis] ?? 1) === (b[axis] ?? 1))
 }
