@@ -18,12 +18,14 @@ const opset = 21
 /** A graph as the bytes of an ONNX ModelProto. Weights are named by their path, and lie where `place` says. */
 export function toOnnx(graph: Graph, place: Place): Uint8Array {
   const writer = new Writer(graph)
+  const domains = new Set(['', 'com.microsoft'])
   for (const weight of graph.weights) writer.weight(weight, place(weight))
   for (const node of graph.nodes) {
-    const { attributes, domain, extra } = lower(node.op, node.params, node.inputs, writer)
+    const { attributes, domain, extra, type } = lower(node.op, node.params, node.inputs, writer)
     const inputs = [...node.inputs.map((input) => (input ? writer.nameOf(input) : '')), ...extra]
+    if (domain) domains.add(domain)
     writer.node(
-      node.op,
+      type ?? node.op,
       inputs,
       node.outputs.map((output) => writer.nameOf(output)),
       { attributes, ...(domain && { domain }) },
@@ -31,13 +33,11 @@ export function toOnnx(graph: Graph, place: Place): Uint8Array {
   }
   for (const [name, value] of graph.outputs) writer.output(name, value)
 
-  return new Message()
-    .integer(1, irVersion)
-    .bytes(2, 'athanor')
-    .bytes(7, writer.finish())
-    .bytes(8, new Message().bytes(1, '').integer(2, opset))
-    .bytes(8, new Message().bytes(1, 'com.microsoft').integer(2, 1))
-    .finish()
+  const model = new Message().integer(1, irVersion).bytes(2, 'athanor').bytes(7, writer.finish())
+  for (const domain of domains) {
+    model.bytes(8, new Message().bytes(1, domain).integer(2, domain === '' ? opset : 1))
+  }
+  return model.finish()
 }
 
 /** A GraphProto being written, with the small tensors that nodes share. */

@@ -1,5 +1,5 @@
 import { addDims, type Dim, mulDims, type Shape, sameDim } from './dim.ts'
-import type { OpName, OpParams } from './operators.ts'
+import type { ConvParams, OpName, OpParams } from './operators.ts'
 import type { ElementType, ValueType } from './valueType.ts'
 
 /** What ONNX calls an attribute. Whole numbers are ints unless wrapped as `{ float }`. */
@@ -7,7 +7,9 @@ export type Attribute = number | string | readonly number[] | { readonly float: 
 
 /** An operator as ONNX writes it. */
 export interface OnnxNode {
-  readonly domain?: 'com.microsoft'
+  readonly domain?: 'com.microsoft' | 'com.microsoft.nchwc'
+  /** ONNX's name where it is not the graph's. */
+  readonly type?: string
   readonly attributes: Readonly<Record<string, Attribute>>
   /** Names of tensors after the operator's own inputs. */
   readonly extra: readonly string[]
@@ -80,7 +82,7 @@ const table: { readonly [Op in OpName]: Lower<Op> } = {
 
   MatMul: plain,
   Gemm: () => attributes({ transB: 1 }),
-  Conv: ({ stride, pads, groups }) => attributes({ strides: [stride, stride], pads, group: groups }),
+  Conv: convolution,
   Softmax: attributes,
   LayerNormalization: ({ epsilon }) => attributes({ axis: -1, epsilon: { float: epsilon } }),
   InstanceNormalization: ({ epsilon }) => attributes({ epsilon: { float: epsilon } }),
@@ -119,6 +121,10 @@ const table: { readonly [Op in OpName]: Lower<Op> } = {
     extra: [],
   }),
   QuickGelu: ({ alpha }) => ({ domain: 'com.microsoft', attributes: { alpha: { float: alpha } }, extra: [] }),
+
+  BlockedConv: (params) => ({ ...convolution(params), domain: 'com.microsoft.nchwc', type: 'Conv' }),
+  ReorderInput: () => ({ ...plain(), domain: 'com.microsoft.nchwc' }),
+  ReorderOutput: (params) => ({ ...attributes(params), domain: 'com.microsoft.nchwc' }),
 }
 
 function plain(): OnnxNode {
@@ -127,6 +133,10 @@ function plain(): OnnxNode {
 
 function attributes(params: Readonly<Record<string, Attribute>>): OnnxNode {
   return { attributes: params, extra: [] }
+}
+
+function convolution({ stride, pads, groups }: ConvParams): OnnxNode {
+  return attributes({ strides: [stride, stride], pads, group: groups })
 }
 
 function extra(names: readonly string[]): OnnxNode {

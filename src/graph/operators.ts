@@ -64,6 +64,14 @@ export interface OpParams {
   MultiHeadAttention: { readonly heads: number; readonly isCausal: boolean }
   /** x·σ(alpha·x). */
   QuickGelu: { readonly alpha: number }
+
+  /**
+   * ONNX Runtime's own convolution, whose picture and weight have their channels in blocks, and the ways into and
+   * out of that order of numbers; shapes stay those of Conv. The runtime floor puts these in, no model does.
+   */
+  BlockedConv: ConvParams
+  ReorderInput: None
+  ReorderOutput: { readonly channels: number }
 }
 
 export type OpName = keyof OpParams

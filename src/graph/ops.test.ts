@@ -19,6 +19,11 @@ const signed = tensor([-2, -0.5, 0, 1, 3])
 const picture = tensor([1, 2, 3, 4, 5, 6, 7, 8, 9], [1, 1, 3, 3])
 const tokens = tensor([1, 0, 0, 1, 1, 1], [1, 3, 2])
 
+const channels = tensor(
+  Float32Array.from({ length: 32 }, (_, i) => i),
+  [1, 16, 1, 2],
+)
+
 const unary = (apply: (x: Value) => Value, f: (x: number) => number, x: Tensor = signed): Example => ({
   inputs: [x],
   apply,
@@ -92,6 +97,20 @@ const examples: { readonly [Op in OpName]: Example } = {
     apply: (x, weight, bias) => ops.conv(x, weight, bias, { stride: 2, pads: [1, 1, 1, 1], groups: 1 }),
     expected: tensor([106, 108, 112, 114], [1, 1, 2, 2]), // the sum of the neighbours of 1, 3, 7 and 9
   },
+  // Weights all alike, because how many channels a block has depends on the processor.
+  BlockedConv: {
+    inputs: [channels, tensor(new Float32Array(256).fill(0.5), [16, 16, 1, 1]), tensor(new Float32Array(16).fill(1))],
+    apply: (x, weight, bias) => {
+      const params = { stride: 1, pads: [0, 0, 0, 0], groups: 1 } as const
+      return ops.reorderOutput(ops.blockedConv(ops.reorderInput(x), weight, bias, params), 16)
+    },
+    expected: tensor(
+      Float32Array.from({ length: 32 }, (_, i) => (i % 2 === 0 ? 121 : 129)),
+      [1, 16, 1, 2],
+    ),
+  },
+  ReorderInput: { inputs: [channels], apply: (x) => ops.reorderOutput(ops.reorderInput(x), 16), expected: channels },
+  ReorderOutput: { inputs: [channels], apply: (x) => ops.reorderOutput(ops.reorderInput(x), 16), expected: channels },
   Softmax: {
     inputs: [tensor([0, Math.log(3), Math.log(2), Math.log(2)], [2, 2])],
     apply: (x) => ops.softmax(x, 1),

@@ -35,6 +35,8 @@ const shapes: { readonly [Op in OpName]: Infer<Op> } = {
   Gelu: same,
   Clip: same,
   QuickGelu: same,
+  ReorderInput: same,
+  ReorderOutput: same,
   Softmax: same,
   Equal: comparison,
   Less: comparison,
@@ -67,6 +69,7 @@ const shapes: { readonly [Op in OpName]: Infer<Op> } = {
     return [{ type: x.type, shape: [x.shape[0]!, weight.shape[0]!] }]
   },
   Conv: conv,
+  BlockedConv: conv,
   LayerNormalization(inputs, _, fail) {
     const [x, scale, bias] = need(inputs, 3, fail)
     for (const affine of [scale!, bias!]) {

@@ -99,6 +99,9 @@ const examples: { readonly [Op in OpName]: readonly Example[] | null } = {
       build: ([x, w]) => ops.conv(x!, w!, null, { stride: 1, pads: [0, 0, 0, 0], groups: 1 }),
     },
   ],
+  BlockedConv: null,
+  ReorderInput: null,
+  ReorderOutput: null,
   Softmax: unary((x) => ops.softmax(x, -1)),
   LayerNormalization: [
     { shapes: [[2, 5], [5], [5]], build: ([x, scale, bias]) => ops.layerNormalization(x!, scale!, bias!, 1e-5) },

@@ -65,6 +65,10 @@ export const vjp: { readonly [Op in OpName]: Vjp<Op> | null } = {
     bias ? sumTo(dy, bias.shape) : null,
   ],
   Conv: (dy, _, inputs, params) => convVjp(dy, inputs, params),
+  // Layouts are chosen after gradients are taken.
+  BlockedConv: null,
+  ReorderInput: null,
+  ReorderOutput: null,
   Softmax: (dy, y, _, { axis }) => [mul(y, sub(dy, ops.reduceSum(mul(dy, y), [axis])))],
   LayerNormalization: (dy, _, [x, scale, bias], { epsilon }) => {
     const { normal, back } = normalised(x!, [-1], epsilon)
