@@ -47,10 +47,11 @@ export function generateCommand(): Command {
   addStudioOptions(command)
   command.addHelpText('after', examples)
   return command.action(async (prompt: string | undefined, options: GenerateOptions) => {
+    const signal = onInterrupt()
     const request = await requestOf(prompt, options)
     const studio = studioOf(options)
     try {
-      await run(studio, request, options)
+      await run(studio, request, options, signal)
     } finally {
       await studio.close()
     }
@@ -84,14 +85,18 @@ async function requestOf(prompt: string | undefined, options: GenerateOptions): 
   return { endpoint: isImg2Img ? 'img2img' : 'txt2img', body }
 }
 
-async function run(studio: Studio, { endpoint, body }: CliRequest, options: GenerateOptions): Promise<void> {
+async function run(
+  studio: Studio,
+  { endpoint, body }: CliRequest,
+  options: GenerateOptions,
+  signal: AbortSignal,
+): Promise<void> {
   const recipe = await recipeFromRequest(body, endpoint, studio, { lenient: options.lenient ?? false })
   for (const note of recipe.notes) process.stderr.write(`note: ${note}\n`)
 
   const started = performance.now()
   const saved: SavedImage[] = []
   const bar = progressBar(process.stderr, options.quiet !== true)
-  const signal = onInterrupt()
   try {
     for await (const event of generate(studio, recipe, { signal })) {
       if (event.kind === 'step') {
