@@ -12,12 +12,12 @@ export function parseNumber(digits: string): number | undefined {
   return digits === '' || Number.isNaN(value) ? undefined : value
 }
 
-/** Decimal digits lie in Unicode in runs of ten; the distance to the run's start is the value. */
+/** Decimal digits lie in Unicode in runs of tens; the distance to the run's start tells the value. */
 function asciiDigit(digit: string): string {
   const code = digit.codePointAt(0)!
-  let value = 0
-  while (value < 9 && /\p{Nd}/u.test(String.fromCodePoint(code - value - 1))) value++
-  return String(value)
+  let distance = 0
+  while (/\p{Nd}/u.test(String.fromCodePoint(code - distance - 1))) distance++
+  return String(distance % 10)
 }
 
 const space = new RegExp(`[${spaceClass}]`, 'u')

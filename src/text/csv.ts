@@ -5,7 +5,7 @@
 export function parseCsv(text: string): string[][] {
   const rows: string[][] = []
   let row: string[] = []
-  const field = /(?:"((?:[^"]|"")*)(?:"|$))?([^,\r\n]*)(,|\r\n|\r|\n|$)/y
+  const field = /(?:"([^"]*(?:""[^"]*)*)(?:"|$))?([^,\r\n]*)(,|\r\n|\r|\n|$)/y
   const source = text.replace(/^\ufeff/, '')
   while (field.lastIndex < source.length) {
     const [whole, quoted, plain = '', end] = field.exec(source)!

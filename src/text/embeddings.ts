@@ -26,12 +26,11 @@ export function indexEmbeddings(embeddings: readonly TextEmbedding[], tokenizer:
     const name = tokenizer.encode(embedding.name)
     const [first] = name
     if (first === undefined) continue
-    const others = byFirst.get(first) ?? []
-    byFirst.set(
-      first,
-      [...others, { name, embedding }].sort((a, b) => b.name.length - a.name.length),
-    )
+    const alike = byFirst.get(first) ?? []
+    alike.push({ name, embedding })
+    byFirst.set(first, alike)
   }
+  for (const alike of byFirst.values()) alike.sort((a, b) => b.name.length - a.name.length)
   return {
     longestAt(tokens, at) {
       const match = byFirst.get(tokens[at]!)?.find(({ name }) => name.every((token, i) => tokens[at + i] === token))

@@ -1,8 +1,7 @@
 import { parseNumber, spaceClass, strip, stripEnd, stripStart, wordClass } from './characters.ts'
 
 /** How brackets weigh tokens; the values of the reference's option `emphasis`. */
-export const emphasisModes = ['None', 'Ignore', 'Original', 'No norm'] as const
-export type EmphasisMode = (typeof emphasisModes)[number]
+export type EmphasisMode = 'Original' | 'No norm' | 'Ignore' | 'None'
 
 /** A run of text whose tokens share one weight. */
 export interface EmphasisPiece {

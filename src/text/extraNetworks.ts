@@ -30,16 +30,16 @@ export function parseExtraNetworks(prompt: string): {
   const networks: ExtraNetwork[] = []
   let text = ''
   let from = 0
-  opener.lastIndex = 0
-  for (let match = opener.exec(prompt); match; match = opener.exec(prompt)) {
-    const bodyAt = opener.lastIndex
+  for (const { 0: opening, 1: kind = '', index } of prompt.matchAll(opener)) {
+    // Inside a tag another may seem to open.
+    if (index < from) continue
+    const bodyAt = index + opening.length
     const end = prompt.indexOf('>', bodyAt)
     if (end < 0) break
     if (end === bodyAt) continue
-    networks.push(readArguments(match[1]!, prompt.slice(bodyAt, end)))
-    text += prompt.slice(from, match.index)
+    networks.push(readArguments(kind, prompt.slice(bodyAt, end)))
+    text += prompt.slice(from, index)
     from = end + 1
-    opener.lastIndex = from
   }
   return { text: text + prompt.slice(from), networks }
 }

@@ -19,13 +19,18 @@ export function fixText(text: string): string {
     .join('')
 }
 
-/** Each fix may uncover work for another (`&amp;lt;`); a fix never lengthens a text for ever, so this ends. */
+/** Honest text is fixed in two or three rounds; entities in entities may ask for as many as they have letters. */
+const roundLimit = 32
+
+/** Each fix may uncover work for another (`&amp;lt;`). */
 function fixLine(line: string, hasEntities: boolean): string {
-  for (let before = '', now = line; ; ) {
-    if (now === before) return now
-    before = now
+  let now = line
+  for (let round = 0; round < roundLimit; round++) {
+    const before = now
     now = fixCharacters(restoreUtf8(hasEntities ? unescapeHtmlClosed(now) : now))
+    if (now === before) break
   }
+  return now
 }
 
 function fixCharacters(text: string): string {

@@ -230,6 +230,7 @@ describe('hostile prompts take time in proportion to their length', () => {
     ['emphasis with colons', '(a:'.repeat(long / 4)],
     ['escapes', '\\('.repeat(long / 2)],
     ['spaces', ' '.repeat(long)],
+    ['alternatives', '[a|b]'.repeat(10_000)],
     ['a number', `[a:${'1'.repeat(long)}]`],
   ])('%s', (_, prompt) => {
     const start = process.cpuUsage()

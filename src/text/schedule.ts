@@ -68,13 +68,10 @@ function upTo(last: number, step: number): number {
 }
 
 function boundariesOf(marks: readonly Mark[], last: number, whenToStep: (when: string) => number): readonly number[] {
-  const boundaries = new Set([last])
-  for (const mark of marks) {
-    if (mark.kind !== 'open') continue
-    if (mark.choice.kind === 'turn') for (let step = 1; step <= last; step++) boundaries.add(step)
-    else if (whenToStep(mark.choice.when) >= 1) boundaries.add(whenToStep(mark.choice.when))
-  }
-  return [...boundaries].sort((a, b) => a - b)
+  const choices = marks.flatMap((mark) => (mark.kind === 'open' ? [mark.choice] : []))
+  if (last >= 1 && choices.some(({ kind }) => kind === 'turn')) return Array.from({ length: last }, (_, i) => i + 1)
+  const steps = choices.flatMap((choice) => (choice.kind === 'at' ? [whenToStep(choice.when)] : []))
+  return [...new Set([...steps.filter((step) => step >= 1), last])].sort((a, b) => a - b)
 }
 
 function textAt(marks: readonly Mark[], step: number, whenToStep: (when: string) => number): string {

@@ -27,7 +27,7 @@ interface Group extends OpenGroup {
   readonly choice: Choice
 }
 
-const special = /[\\()[\]:|]/g
+const special = /\\[^\n]|[\\()[\]:|]/g
 const number = new RegExp(
   `^[${spaceClass}]*([+-]?(?:[0-9]+\\.?[0-9]*|\\.[0-9]+)(?:[eE][+-]?[0-9]+)?)[${spaceClass}]*$`,
   'u',
@@ -44,18 +44,15 @@ export function parseScheduleSyntax(prompt: string): readonly Mark[] | undefined
   let open: OpenGroup[] = []
   let bars = 0
 
-  special.lastIndex = 0
-  for (let match = special.exec(prompt); match; match = special.exec(prompt)) {
-    const at = match.index
+  for (const { 0: sign, index: at } of prompt.matchAll(special)) {
     const group = open.at(-1)
-    switch (match[0]) {
+    if (sign.length > 1) continue
+    switch (sign) {
       case '\\':
-        if (at + 1 === prompt.length || prompt[at + 1] === '\n') return undefined
-        special.lastIndex = at + 2
-        break
+        return undefined
       case '(':
       case '[':
-        open.push({ at, bracket: match[0], colons: [], bars: [] })
+        open.push({ at, bracket: sign, colons: [], bars: [] })
         break
       case ':':
         group?.colons.push(at)
@@ -65,7 +62,7 @@ export function parseScheduleSyntax(prompt: string): readonly Mark[] | undefined
         group?.bars.push(at)
         break
       default: {
-        const choice = group && closes(group, match[0]) ? choiceOf(group, prompt, at) : undefined
+        const choice = group && closes(group, sign) ? choiceOf(group, prompt, at) : undefined
         // A bracket holding what fits no rule fits none itself, nor does any around it.
         if (!group || choice === undefined) open = []
         else {
