@@ -59,23 +59,23 @@ export function openDiffusersFolder(path: string): WeightFile {
   return { path, format: 'diffusers', metadata: new Map(), entries, foreign, configs }
 }
 
-/**
- * The weight files of a component, one or the shards an index names. Of several forms safetensors go before pickles
- * and full precision before the variants (`model.fp16.safetensors`).
- */
+/** Names of a component's weights: whole, an index of shards, or a variant in other precision (`model.fp16.…`). */
+const weightName =
+  /^(?:diffusion_pytorch_model|pytorch_model|model)(?<variant>\.[\w-]+)?\.(?<type>safetensors|bin)(?<index>\.index\.json)?$/
+
+/** Of several forms safetensors go before pickles, then whole files before shards before variants. */
 function openComponent(folder: string): WeightFile[] {
-  const names = readdirSync(folder).sort()
-  for (const extension of ['safetensors', 'bin']) {
-    const stem = /^(?:diffusion_pytorch_model|pytorch_model|model)$/
-    const forms = names.filter((name) => name.endsWith(`.${extension}`) || name.endsWith(`.${extension}.index.json`))
-    const own = forms.find((name) => stem.test(name.slice(0, name.indexOf('.'))) && name.split('.').length === 2)
-    const index = forms.find((name) => name.endsWith('.index.json') && stem.test(name.slice(0, name.indexOf('.'))))
-    const variant = forms.find((name) => stem.test(name.slice(0, name.indexOf('.'))) && name.endsWith(`.${extension}`))
-    if (own) return [openWeightFile(join(folder, own))]
-    if (index) return openShards(folder, index)
-    if (variant) return [openWeightFile(join(folder, variant))]
-  }
-  throw badFile(folder, 'no weights, expected diffusion_pytorch_model.safetensors or the like')
+  const forms = readdirSync(folder)
+    .sort()
+    .flatMap((name) => {
+      const match = weightName.exec(name)?.groups
+      if (!match) return []
+      const rank = (match.type === 'bin' ? 4 : 0) + (match.variant ? 2 : 0) + (match.index ? 1 : 0)
+      return [{ name, rank, isIndex: match.index !== undefined }]
+    })
+  const best = forms.sort((a, b) => a.rank - b.rank)[0]
+  if (!best) throw badFile(folder, 'no weights, expected diffusion_pytorch_model.safetensors or the like')
+  return best.isIndex ? openShards(folder, best.name) : [openWeightFile(join(folder, best.name))]
 }
 
 function openShards(folder: string, index: string): WeightFile[] {

@@ -16,6 +16,7 @@ export class FlattenError extends Error {}
  */
 const maxVisits = 4_000_000
 const maxDepth = 64
+const maxNameLength = 4096
 
 /**
  * Finds the tensors in nested dictionaries and lists and names them by their path, joined by dots. Of a training
@@ -31,6 +32,7 @@ export function flattenPickle(root: PyValue): FlatPickle {
     if (value === null || typeof value !== 'object') return value
     if (isKind(value, 'tensor')) {
       const name = path === '' ? 'tensor' : path
+      if (name.length > maxNameLength) throw new FlattenError(`a name of ${name.length} characters`)
       if (tensors.has(name)) throw new FlattenError(`two tensors of the name ${JSON.stringify(name.slice(0, 200))}`)
       tensors.set(name, value)
       return undefined

@@ -1,7 +1,6 @@
 import { statSync } from 'node:fs'
 import { basename } from 'node:path'
 import { StudioError } from '../errors.ts'
-import { badFile } from './badFile.ts'
 import { openDiffusersFolder } from './diffusersFolder.ts'
 import { openWeightFile } from './openWeightFile.ts'
 import type { WeightFile } from './weights.ts'
@@ -13,7 +12,5 @@ import type { WeightFile } from './weights.ts'
 export function openWeights(path: string): WeightFile {
   const stats = statSync(path, { throwIfNoEntry: false })
   if (!stats) throw new StudioError('missing-file', `${path} does not exist`, { field: basename(path) })
-  if (stats.isDirectory()) return openDiffusersFolder(path)
-  if (!stats.isFile()) throw badFile(path, 'neither a file nor a folder')
-  return openWeightFile(path)
+  return stats.isDirectory() ? openDiffusersFolder(path) : openWeightFile(path)
 }

@@ -1,7 +1,5 @@
-import { readFileSync, statSync } from 'node:fs'
-import { basename } from 'node:path'
-import { StudioError } from '../errors.ts'
 import { badFile } from './badFile.ts'
+import { readSmallText } from './smallText.ts'
 import type { PlainMap, PlainValue } from './weights.ts'
 
 /** Configuration files are a few kilobytes; indices of sharded weights a few hundred. */
@@ -13,13 +11,11 @@ export function readPlainJson(path: string): PlainMap {
   const fail = (problem: string, cause?: unknown): never => {
     throw badFile(path, problem, cause)
   }
-  const size = statSync(path, { throwIfNoEntry: false })?.size
-  if (size === undefined) throw new StudioError('missing-file', `${path} does not exist`, { field: basename(path) })
-  if (size > maxBytes) return fail(`${size} bytes of JSON, at most ${maxBytes} expected`)
   let json: unknown
   try {
-    json = JSON.parse(readFileSync(path, 'utf8'))
+    json = JSON.parse(readSmallText(path, maxBytes))
   } catch (cause) {
+    if (!(cause instanceof SyntaxError)) throw cause
     return fail('not JSON', cause)
   }
   const plain = toPlainValue(json, fail)

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync } from 'node:fs'
+import { closeSync, openSync, readSync, statSync } from 'node:fs'
 import { basename } from 'node:path'
 import { StudioError } from '../errors.ts'
 import type { DType } from '../tensor/dtype.ts'
@@ -7,12 +7,14 @@ import type { Tensor } from '../tensor/tensor.ts'
 import { badFile } from './badFile.ts'
 import type { WeightEntry } from './weights.ts'
 
-/** Opens a file, hands its descriptor to `use`, and closes it whatever happens. */
+/** Opens a file, hands its descriptor to `use`, and closes it whatever happens. Opening a pipe would wait forever. */
 export function withFile<T>(path: string, use: (descriptor: number) => T): T {
   let descriptor: number
   try {
+    if (!statSync(path).isFile()) throw badFile(path, 'not a file')
     descriptor = openSync(path, 'r')
   } catch (cause) {
+    if (cause instanceof StudioError) throw cause
     throw new StudioError('missing-file', `${path} cannot be opened`, { cause, field: basename(path) })
   }
   try {

@@ -22,11 +22,12 @@ export function replaceFile(path: string, parts: Iterable<Uint8Array>): void {
     renameSync(temporary, path)
   } catch (cause) {
     rmSync(temporary, { force: true })
-    const code = (cause as NodeJS.ErrnoException).code
+    const { code } = cause as NodeJS.ErrnoException
+    if (code === undefined || cause instanceof StudioError) throw cause
     if (code === 'ENOSPC' || code === 'EDQUOT') {
       throw new StudioError('no-space', `${path} cannot be written: no space is left on the disk`, { cause })
     }
-    throw cause
+    throw new StudioError('missing-file', `${path} cannot be written: ${code}`, { cause })
   }
 }
 

@@ -1,8 +1,10 @@
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { StudioError } from '../errors.ts'
+import { openWeights } from './openWeights.ts'
 import { readSidecars } from './sidecars.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'athanor-sidecars-'))
@@ -78,4 +80,10 @@ test('a configuration that is no JSON is refused with its name', () => {
   write(encoder('broken'))
   writeFileSync(join(folder, 'broken.json'), '{')
   expect(() => readSidecars(checkpoint)).toThrow(/broken\.json: not JSON/)
+})
+
+test.skipIf(process.platform === 'win32')('a pipe in the place of a file is refused and not waited for', () => {
+  execFileSync('mkfifo', [join(folder, 'pipe.yaml'), join(folder, 'pipe.safetensors')])
+  expect(() => readSidecars(join(folder, 'pipe.ckpt'))).toThrow(/pipe\.yaml: not a file/)
+  expect(() => openWeights(join(folder, 'pipe.safetensors'))).toThrow(/pipe\.safetensors: not a file/)
 })

@@ -1,8 +1,9 @@
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { parseDocument } from 'yaml'
 import { badFile } from './badFile.ts'
 import { readPlainJson, toPlainValue } from './plainJson.ts'
+import { readSmallText } from './smallText.ts'
 import type { PlainMap } from './weights.ts'
 
 /** What lies beside a checkpoint and says of it what its tensors cannot. */
@@ -38,9 +39,7 @@ function readYaml(path: string): PlainMap {
   const fail = (problem: string, cause?: unknown): never => {
     throw badFile(path, problem, cause)
   }
-  const { size } = statSync(path)
-  if (size > maxYamlBytes) return fail(`${size} bytes of YAML, at most ${maxYamlBytes} expected`)
-  const text = readFileSync(path, 'utf8')
+  const text = readSmallText(path, maxYamlBytes)
   if (!isShallow(text)) return fail("values nested deeper than in any model's configuration")
 
   // The core schema makes plain data only.

@@ -100,8 +100,9 @@ export function parseTorchLegacy(path: string): WeightFile {
     const found = new Map<string, StorageBytes>()
     for (const key of keys.items) {
       const storage = typeof key === 'string' ? storages.get(key) : undefined
-      if (typeof key !== 'string' || !storage || found.has(key))
-        throw badFile(path, 'storages listed that nothing uses')
+      if (typeof key !== 'string' || !storage || found.has(key)) {
+        throw badFile(path, 'the list of storages does not fit the tensors')
+      }
       const width = elementBytes(storage.dtype)
       if (width === undefined) throw badFile(path, `a storage of type ${storage.dtype} in a legacy file`)
       const elements = Number(new DataView(readSlice(descriptor, path, at, 8).buffer).getBigUint64(0, true))

@@ -99,3 +99,11 @@ test('a name that stands twice is never written', () => {
     /cannot be written twice/,
   )
 })
+
+test('a place that cannot be written to is named', () => {
+  const file = join(folder, 'a-file')
+  writeFileSync(file, '')
+  const write = () => writeSafetensors(join(file, 'model.safetensors'), [])
+  expect(write).toThrow(/a-file.model\.safetensors cannot be written: E(?:NOTDIR|EXIST)/)
+  expect(write).toThrow(expect.objectContaining({ code: 'missing-file' }))
+})

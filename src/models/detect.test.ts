@@ -364,6 +364,34 @@ describe('a checkpoint that does not fit is refused, with what was found and exp
     )
   })
 
+  test('the yaml of a model with another text encoder', () => {
+    const target = 'ldm.modules.encoders.modules.FrozenOpenCLIPEmbedder'
+    const yaml = map({ model: { params: { cond_stage_config: { target } } } })
+    expect(refusal(fileOf(shapes), { yaml }).message).toMatch(
+      /says the text encoder is openclip, the tensors have clip$/,
+    )
+  })
+
+  test.each([
+    ['scale_factor', 0],
+    ['linear_start', -1],
+    ['timesteps', 'many'],
+    ['linear_end', Number.NaN],
+  ])('a yaml in which %s is %s', (name, value) => {
+    const yaml = map({ model: { params: { [name]: value } } })
+    expect(refusal(fileOf(shapes), { yaml }).message).toBe(
+      `model.safetensors: the yaml beside it says ${name} is ${value}, expected a positive number`,
+    )
+  })
+
+  test('heads that are no whole number', () => {
+    const yaml = map({ model: { params: { unet_config: { params: { num_heads: 0.5 } } } } })
+    expect(refusal(fileOf(shapes), { yaml }).message).toMatch(/not divided evenly/)
+    expect(
+      refusal(fileOf(shapes), { yaml: map({ model: {} }), textModel: map({ num_attention_heads: 7 }) }).message,
+    ).toMatch(/not divided evenly/)
+  })
+
   test('a yaml that asks for what is not supported', () => {
     const encoder = map({ model: { params: { cond_stage_config: { target: 'xlmr.BertSeriesModel' } } } })
     expect(refusal(fileOf(shapes), { yaml: encoder })).toMatchObject({

@@ -40,7 +40,7 @@ export function detectModel(file: WeightFile, sidecars: Sidecars = {}): Detected
   const hasVae = [...weights.keys()].some((name) => name.startsWith(prefixes.vae))
   const said = statements(file, sidecars)
   const { config, isPredictionAssumed } = configOf(file, weights, hasVae, said)
-  checkStatements(file, config, said)
+  checkStatements(config, said, hasVae)
   checkSupport(file, config, weights)
   checkWeights(file, weights, expectedTensors(config, hasVae))
 
@@ -100,19 +100,29 @@ function expectedTensors(config: ModelConfig, hasVae: boolean) {
 }
 
 /** What the yaml says twice must be what the tensors are: a yaml of another model would mislead in what is said once. */
-function checkStatements(file: WeightFile, { unet, vae }: ModelConfig, { sizes, source }: Statements): void {
+function checkStatements(
+  { unet, vae, text }: ModelConfig,
+  { sizes, textKind, source }: Statements,
+  hasVae: boolean,
+): void {
   const found = {
     'unet.inChannels': unet.inChannels,
     'unet.channels': unet.channels,
     'unet.mult': unet.mult,
     'unet.contextWidth': unet.contextWidth,
-    'vae.channels': vae.channels,
+    'vae.channels': hasVae ? vae.channels : undefined,
+  }
+  const differ = (name: string, stated: unknown, is: unknown): never => {
+    throw new StudioError(
+      'wrong-architecture',
+      `${source} says ${name} is ${String(stated)}, the tensors have ${String(is)}`,
+    )
   }
   for (const [name, { stated, of }] of sizes) {
-    if (String(stated) !== String(found[of])) {
-      throw wrong(file, `${source} says ${name} is ${String(stated)}, the tensors have ${String(found[of])}`)
-    }
+    const is = found[of]
+    if (is !== undefined && String(stated) !== String(is)) differ(name, stated, is)
   }
+  if (textKind !== undefined && textKind !== text.kind) differ('the text encoder', textKind, text.kind)
 }
 
 function checkSupport(file: WeightFile, { unet, text, vae, betas }: ModelConfig, weights: DetectedModel['weights']) {
@@ -126,15 +136,12 @@ function checkSupport(file: WeightFile, { unet, text, vae, betas }: ModelConfig,
     refuse(`a UNet of ${unet.inChannels} input channels; 4, and 9 for inpainting, are supported`)
   }
   if (vae.latentChannels !== 4) refuse(`a VAE of ${vae.latentChannels} latent channels; 4 are supported`)
-  const whole = [...unet.mult, ...vae.mult].every(Number.isInteger) && Number.isInteger(text.width / text.heads)
-  const divides = unet.mult.every((factor) => {
-    const heads =
-      'count' in unet.heads
-        ? (unet.channels * factor) / unet.heads.count
-        : (unet.channels * factor) / unet.heads.channels
-    return Number.isInteger(heads)
-  })
-  if (!whole || !divides) throw wrong(file, 'its widths are not divided evenly by its levels and heads')
+  const heads = 'count' in unet.heads ? unet.heads.count : unet.heads.channels
+  const whole = [
+    ...[...unet.mult, ...vae.mult, heads, text.heads, text.width / text.heads],
+    ...unet.mult.map((factor) => (unet.channels * factor) / heads),
+  ]
+  if (!whole.every(Number.isInteger)) throw wrong(file, 'its widths are not divided evenly by its levels and heads')
   if (unet.contextWidth !== text.width) {
     throw wrong(file, `the UNet reads a context ${unet.contextWidth} wide, its text encoder gives ${text.width}`)
   }

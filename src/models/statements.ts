@@ -1,6 +1,6 @@
 import { StudioError } from '../errors.ts'
 import type { Sidecars } from '../files/sidecars.ts'
-import type { PlainMap, PlainValue, WeightFile } from '../files/weights.ts'
+import { type PlainMap, type PlainValue, titleOf, type WeightFile } from '../files/weights.ts'
 import type { ModelConfig, UnetConfig } from './configs.ts'
 import { plainAt } from './plain.ts'
 
@@ -14,6 +14,7 @@ export interface Statements {
   readonly skippedLayers?: number
   /** Sizes that the tensors have too, by what their source calls them: they must agree. */
   readonly sizes: ReadonlyMap<string, { readonly stated: PlainValue; readonly of: SizeName }>
+  readonly textKind?: ModelConfig['text']['kind']
   /** What the statements come from, for messages. */
   readonly source: string
 }
@@ -22,9 +23,13 @@ type SizeName = 'unet.inChannels' | 'unet.channels' | 'unet.mult' | 'unet.contex
 
 /** Gathers what the yaml beside a checkpoint, a diffusers folder's configuration or the file's metadata says. */
 export function statements(file: WeightFile, { yaml, textModel }: Sidecars): Statements {
-  const fromMetadata = metadataPrediction(file)
-  if (file.configs) return { ...fromMetadata, ...diffusersStatements(file.configs) }
-  return { ...fromMetadata, ...(yaml ? yamlStatements(yaml, textModel) : { sizes: new Map(), source: 'its metadata' }) }
+  const title = titleOf(file)
+  const beside = file.configs
+    ? diffusersStatements(file.configs, `${title}: its configuration`)
+    : yaml
+      ? yamlStatements(yaml, textModel, `${title}: the yaml beside it`)
+      : { sizes: new Map(), source: `${title}: its metadata` }
+  return { ...metadataPrediction(file), ...beside }
 }
 
 /**
@@ -37,16 +42,21 @@ function metadataPrediction({ metadata, entries }: WeightFile): Pick<Statements,
 }
 
 /** Text encoders by the last part of the class name in a yaml. */
-const encoderClasses: ReadonlySet<string> = new Set(['FrozenCLIPEmbedder', 'FrozenOpenCLIPEmbedder'])
+const encoderClasses: ReadonlyMap<string, ModelConfig['text']['kind']> = new Map([
+  ['FrozenCLIPEmbedder', 'clip'],
+  ['FrozenOpenCLIPEmbedder', 'openclip'],
+])
 
-function yamlStatements(yaml: PlainMap, textModel: PlainMap | undefined): Statements {
-  const source = 'the yaml beside it'
+function yamlStatements(yaml: PlainMap, textModel: PlainMap | undefined, source: string): Statements {
   const model = (...path: string[]) => plainAt(yaml, 'model', 'params', ...path)
   const unet = (name: string) => model('unet_config', 'params', name)
   const encoder = model('cond_stage_config', 'target')
-  const encoderClass = typeof encoder === 'string' ? encoder.split('.').at(-1)! : undefined
-  if (encoderClass !== undefined && !encoderClasses.has(encoderClass)) {
-    throw new StudioError('unsupported', `${source} names the text encoder ${encoder}; CLIP and OpenCLIP are supported`)
+  const textKind = typeof encoder === 'string' ? encoderClasses.get(encoder.split('.').at(-1)!) : undefined
+  if (encoder !== undefined && textKind === undefined) {
+    throw new StudioError(
+      'unsupported',
+      `${source} names the text encoder ${String(encoder)}; CLIP and OpenCLIP are supported`,
+    )
   }
   const schedule = model('beta_schedule')
   if (schedule !== undefined && schedule !== 'linear') {
@@ -54,20 +64,22 @@ function yamlStatements(yaml: PlainMap, textModel: PlainMap | undefined): Statem
   }
 
   const parameterization = model('parameterization')
-  const isOpenClip = encoderClass === 'FrozenOpenCLIPEmbedder'
   return {
     source,
     // The class's own default where the yaml is silent.
     prediction: parameterization === 'v' ? 'v' : 'epsilon',
-    ...optional('scaleFactor', number(model('scale_factor'))),
+    ...optional('scaleFactor', positive(source, 'scale_factor', model('scale_factor'))),
     betas: {
-      ...optional('start', number(model('linear_start'))),
-      ...optional('end', number(model('linear_end'))),
-      ...optional('timesteps', number(model('timesteps'))),
+      ...optional('start', positive(source, 'linear_start', model('linear_start'))),
+      ...optional('end', positive(source, 'linear_end', model('linear_end'))),
+      ...optional('timesteps', positive(source, 'timesteps', model('timesteps'))),
     },
-    ...optional('unetHeads', yamlHeads(number(unet('num_heads')), number(unet('num_head_channels')))),
-    ...optional('textHeads', textHeads(textModel)),
-    ...(isOpenClip && { skippedLayers: model('cond_stage_config', 'params', 'layer') === 'penultimate' ? 1 : 0 }),
+    ...optional('unetHeads', yamlHeads(source, unet)),
+    ...optional('textHeads', textHeads(source, textModel)),
+    ...optional('textKind', textKind),
+    ...(textKind === 'openclip' && {
+      skippedLayers: model('cond_stage_config', 'params', 'layer') === 'penultimate' ? 1 : 0,
+    }),
     sizes: new Map(
       (
         [
@@ -82,19 +94,24 @@ function yamlStatements(yaml: PlainMap, textModel: PlainMap | undefined): Statem
   }
 }
 
-/** −1 stands for "not used" in these files. */
-function yamlHeads(count: number | undefined, channels: number | undefined): UnetConfig['heads'] | undefined {
-  if (channels !== undefined && channels > 0) return { channels }
-  return count !== undefined && count > 0 ? { count } : undefined
+/** Heads of a fixed width, or a fixed number of them; −1 stands for "not used". */
+function yamlHeads(source: string, unet: (name: string) => PlainValue | undefined): UnetConfig['heads'] | undefined {
+  const stated = (name: string) => {
+    const value = unet(name)
+    return value === -1 ? undefined : positive(source, name, value)
+  }
+  const channels = stated('num_head_channels')
+  const count = stated('num_heads')
+  return channels !== undefined ? { channels } : count !== undefined ? { count } : undefined
 }
 
 /** Heads of the text encoder from its own configuration: Transformers' flat one, or OpenCLIP's. */
-function textHeads(config: PlainMap | undefined): number | undefined {
-  return number(plainAt(config, 'num_attention_heads') ?? plainAt(config, 'text_cfg', 'heads'))
+function textHeads(source: string, config: PlainMap | undefined): number | undefined {
+  const heads = plainAt(config, 'num_attention_heads') ?? plainAt(config, 'text_cfg', 'heads')
+  return positive(source, 'the number of heads of its text encoder', heads)
 }
 
-function diffusersStatements(configs: PlainMap): Statements {
-  const source = 'its configuration'
+function diffusersStatements(configs: PlainMap, source: string): Statements {
   const schedule = plainAt(configs, 'scheduler', 'beta_schedule')
   if (schedule !== undefined && schedule !== 'scaled_linear') {
     throw new StudioError(
@@ -110,14 +127,17 @@ function diffusersStatements(configs: PlainMap): Statements {
   return {
     source,
     ...(type !== undefined && { prediction: type === 'v_prediction' ? ('v' as const) : ('epsilon' as const) }),
-    ...optional('scaleFactor', number(plainAt(configs, 'vae', 'scaling_factor'))),
+    ...optional('scaleFactor', positive(source, 'scaling_factor', plainAt(configs, 'vae', 'scaling_factor'))),
     betas: {
-      ...optional('start', number(plainAt(configs, 'scheduler', 'beta_start'))),
-      ...optional('end', number(plainAt(configs, 'scheduler', 'beta_end'))),
-      ...optional('timesteps', number(plainAt(configs, 'scheduler', 'num_train_timesteps'))),
+      ...optional('start', positive(source, 'beta_start', plainAt(configs, 'scheduler', 'beta_start'))),
+      ...optional('end', positive(source, 'beta_end', plainAt(configs, 'scheduler', 'beta_end'))),
+      ...optional(
+        'timesteps',
+        positive(source, 'num_train_timesteps', plainAt(configs, 'scheduler', 'num_train_timesteps')),
+      ),
     },
-    ...optional('unetHeads', diffusersHeads(configs)),
-    ...optional('textHeads', textModel instanceof Map ? textHeads(textModel) : undefined),
+    ...optional('unetHeads', diffusersHeads(source, configs)),
+    ...optional('textHeads', textModel instanceof Map ? textHeads(source, textModel) : undefined),
     // Pipelines use the last layer of the encoder they hold, which for SD 2 has been cut by one.
     skippedLayers: 0,
     sizes: new Map(),
@@ -128,21 +148,26 @@ function diffusersStatements(configs: PlainMap): Statements {
  * `attention_head_dim` of this class is, against its name, the number of heads: one for every level, or a list,
  * of which then the channels per head are the same at each.
  */
-function diffusersHeads(configs: PlainMap): UnetConfig['heads'] | undefined {
+function diffusersHeads(source: string, configs: PlainMap): UnetConfig['heads'] | undefined {
   const stated = plainAt(configs, 'unet', 'num_attention_heads') ?? plainAt(configs, 'unet', 'attention_head_dim')
   const widths = plainAt(configs, 'unet', 'block_out_channels')
-  if (typeof stated === 'number') return { count: stated }
-  if (!Array.isArray(stated) || !Array.isArray(widths)) return undefined
+  if (!Array.isArray(stated) || !Array.isArray(widths)) {
+    const count = positive(source, 'attention_head_dim', stated)
+    return count === undefined ? undefined : { count }
+  }
   const sizes = new Set(stated.map((heads, level) => Number(widths[level]) / Number(heads)))
   const [channels] = sizes
   if (sizes.size > 1 || channels === undefined || !Number.isInteger(channels)) {
-    throw new StudioError('unsupported', `its configuration has heads of several sizes: ${stated} for ${widths}`)
+    throw new StudioError('unsupported', `${source} has heads of several sizes: ${stated} for ${widths}`)
   }
   return { channels }
 }
 
-function number(value: PlainValue | undefined): number | undefined {
-  return typeof value === 'number' && Number.isFinite(value) ? value : undefined
+/** A stated number; nothing, or null, is not stated. */
+function positive(source: string, name: string, value: PlainValue | undefined): number | undefined {
+  if (value === undefined || value === null) return undefined
+  if (typeof value === 'number' && value > 0 && value < Number.POSITIVE_INFINITY) return value
+  throw new StudioError('wrong-architecture', `${source} says ${name} is ${String(value)}, expected a positive number`)
 }
 
 /** A property that is left out where there is nothing to say. */
