@@ -8,8 +8,8 @@ import { recipeFromRequest } from '../pipeline/wire/recipeFromRequest.ts'
 import { onInterrupt } from './interrupt.ts'
 import { requestOfPicture } from './pictureRequest.ts'
 import { progressBar } from './progressBar.ts'
-import { addRecipeOptions, type RequestBody, writeRecipeOptions } from './recipeOptions.ts'
-import { type CliRequest, readRequestFile } from './requestFile.ts'
+import { addRecipeOptions, writeRecipeOptions } from './recipeOptions.ts'
+import { type CliRequest, type RequestBody, readRequestFile } from './requestFile.ts'
 import { addStudioOptions, type StudioOptions, studioOf } from './studioOptions.ts'
 
 interface GenerateOptions extends StudioOptions {

@@ -1,9 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { collect, decimal, type Size, size, wholeNumber } from './numbers.ts'
-import { pictureText } from './requestFile.ts'
-
-/** A request body as A1111's txt2img and img2img take it; the pipeline checks it. */
-export type RequestBody = Record<string, unknown>
+import { pictureText, type RequestBody } from './requestFile.ts'
 
 type Writer = (body: RequestBody, value: never) => void
 

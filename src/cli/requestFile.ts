@@ -2,7 +2,9 @@ import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { StudioError } from '../errors.ts'
 import type { Endpoint } from '../pipeline/wire/request.ts'
-import type { RequestBody } from './recipeOptions.ts'
+
+/** A request body as A1111's txt2img and img2img take it; the pipeline checks it. */
+export type RequestBody = Record<string, unknown>
 
 /** A request and the endpoint it is meant for. */
 export interface CliRequest {
