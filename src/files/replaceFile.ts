@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { StudioError } from '../errors.ts'
 
@@ -12,22 +12,26 @@ export function replaceFile(path: string, parts: Iterable<Uint8Array>): void {
   const temporary = join(folder, `.${randomBytes(8).toString('hex')}.tmp`)
   try {
     mkdirSync(folder, { recursive: true })
-    const descriptor = openSync(temporary, 'wx')
-    try {
-      for (const part of parts) writeAll(descriptor, part)
-      fsyncSync(descriptor)
-    } finally {
-      closeSync(descriptor)
-    }
+    writeFlushed(temporary, parts)
     renameSync(temporary, path)
   } catch (cause) {
-    rmSync(temporary, { force: true })
+    if (existsSync(temporary)) rmSync(temporary)
     const { code } = cause as NodeJS.ErrnoException
     if (code === undefined || cause instanceof StudioError) throw cause
     if (code === 'ENOSPC' || code === 'EDQUOT') {
       throw new StudioError('no-space', `${path} cannot be written: no space is left on the disk`, { cause })
     }
     throw new StudioError('missing-file', `${path} cannot be written: ${code}`, { cause })
+  }
+}
+
+function writeFlushed(path: string, parts: Iterable<Uint8Array>): void {
+  const descriptor = openSync(path, 'wx')
+  try {
+    for (const part of parts) writeAll(descriptor, part)
+    fsyncSync(descriptor)
+  } finally {
+    closeSync(descriptor)
   }
 }
 

@@ -1,5 +1,4 @@
-import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
@@ -82,8 +81,8 @@ test('a configuration that is no JSON is refused with its name', () => {
   expect(() => readSidecars(checkpoint)).toThrow(/broken\.json: not JSON/)
 })
 
-test.skipIf(process.platform === 'win32')('a pipe in the place of a file is refused and not waited for', () => {
-  execFileSync('mkfifo', [join(folder, 'pipe.yaml'), join(folder, 'pipe.safetensors')])
-  expect(() => readSidecars(join(folder, 'pipe.ckpt'))).toThrow(/pipe\.yaml: not a file/)
-  expect(() => openWeights(join(folder, 'pipe.safetensors'))).toThrow(/pipe\.safetensors: not a file/)
+test.skipIf(process.platform === 'win32')('a device in the place of a file is refused and not read', () => {
+  for (const name of ['device.yaml', 'device.safetensors']) symlinkSync('/dev/zero', join(folder, name))
+  expect(() => readSidecars(join(folder, 'device.ckpt'))).toThrow(/device\.yaml: not a file/)
+  expect(() => openWeights(join(folder, 'device.safetensors'))).toThrow(/device\.safetensors: not a file/)
 })

@@ -12,7 +12,7 @@ export interface WeightEntry {
   readonly location: WeightLocation
 }
 
-export type WeightLocation = FileSlice | { readonly bytes: Uint8Array }
+type WeightLocation = FileSlice | { readonly bytes: Uint8Array }
 
 /** Where bytes lie in a file; how many is the entry's `sizeBytes`. */
 interface FileSlice {
