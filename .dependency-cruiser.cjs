@@ -57,7 +57,7 @@ module.exports = {
       comment: 'Only image/ decodes and encodes pictures.',
       severity: 'error',
       from: { path: '^src/', pathNot: '^src/image/|\\.test\\.ts$' },
-      to: { path: 'node_modules/(sharp|exifreader)' },
+      to: { path: 'node_modules/sharp' },
     },
     {
       name: 'no-tests-in-sources',
