@@ -9,7 +9,7 @@ import { decodePicture, pictureFormat } from '../image/decode.ts'
 import { parseInfotext } from '../image/parseInfotext.ts'
 import { readInfotext } from '../image/readInfotext.ts'
 import { type Inspection, inspectWeights } from '../models/inspect.ts'
-import { pictureBytes } from './pictureRequest.ts'
+import { readBytes } from './readBytes.ts'
 
 interface InspectOptions {
   readonly json?: boolean
@@ -63,7 +63,7 @@ function isPicture(path: string): boolean {
 }
 
 async function inspectPicture(path: string): Promise<PictureReport> {
-  const bytes = pictureBytes(path)
+  const bytes = readBytes(path)
   const { infotext, items } = await readInfotext(bytes)
   const { width, height } = await decodePicture(bytes)
   const format = pictureFormat(bytes)!

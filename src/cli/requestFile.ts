@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { StudioError } from '../errors.ts'
 import type { Endpoint } from '../pipeline/wire/request.ts'
+import { readBytes } from './readBytes.ts'
 
 /** A request body as A1111's txt2img and img2img take it; the pipeline checks it. */
 export type RequestBody = Record<string, unknown>
@@ -50,15 +50,4 @@ function withFiles(body: RequestBody, folder: string): RequestBody {
     return pictureText(resolve(folder, value.slice('@file:'.length)))
   }
   return Object.fromEntries(Object.entries(body).map(([key, value]) => [key, resolved(value)]))
-}
-
-function readBytes(path: string): Buffer {
-  try {
-    return readFileSync(path)
-  } catch (cause) {
-    throw new StudioError('missing-file', `${path}: cannot be read: ${(cause as Error).message}`, {
-      cause,
-      field: path,
-    })
-  }
 }

@@ -8,8 +8,9 @@ import type { Recipe } from '../pipeline/recipe.ts'
 import type { Studio } from '../pipeline/studio.ts'
 import { recipeFromRequest } from '../pipeline/wire/recipeFromRequest.ts'
 import { onInterrupt } from './interrupt.ts'
-import { pictureBytes, requestOfPicture } from './pictureRequest.ts'
+import { requestOfPicture } from './pictureRequest.ts'
 import { progressBar } from './progressBar.ts'
+import { readBytes } from './readBytes.ts'
 import { addStudioOptions, type StudioOptions, studioOf } from './studioOptions.ts'
 
 interface VerifyOptions extends StudioOptions {
@@ -48,7 +49,7 @@ export function verifyCommand(): Command {
 }
 
 async function verify(path: string, studio: Studio, options: VerifyOptions): Promise<Verdict> {
-  const original = toRgb(await decodePicture(pictureBytes(path)))
+  const original = toRgb(await decodePicture(readBytes(path)))
   const { endpoint, body } = await requestOfPicture(path)
   if (endpoint === 'img2img') {
     throw new StudioError('unsupported', `${path}: was made from another picture, which it does not carry`, {
