@@ -61,33 +61,38 @@ export function planSampling(request: SamplingRequest): SamplingPlan {
   return request.choice.sampler.kind === 'timesteps' ? planTimesteps(request) : planSigmas(request)
 }
 
-/** How much of a schedule of how many steps img2img runs: A1111's `setup_img2img_steps`. */
-function img2imgSteps(steps: number, { denoisingStrength, fixSteps }: NonNullable<SamplingRequest['img2img']>) {
-  const share = Math.min(denoisingStrength, 0.999)
-  if (!fixSteps) return { spaced: steps, noised: Math.trunc(share * steps) }
-  return { spaced: denoisingStrength > 0 ? Math.trunc(steps / share) : 0, noised: steps - 1 }
+/** How many steps are spaced, and how many of them are run, at the end of the schedule. */
+function countSteps({ steps, img2img, choice }: SamplingRequest, discards: boolean) {
+  let spaced = steps
+  let run = steps
+  if (img2img) {
+    // A1111's arithmetic: strength 1 is a little less, and one step more is run than the strength says.
+    const share = Math.min(img2img.denoisingStrength, 0.999)
+    if (!img2img.fixSteps) run = Math.trunc(share * steps) + 1
+    else spaced = img2img.denoisingStrength > 0 ? Math.trunc(steps / share) : 0
+  }
+  return { spaced, run, levels: spaced + (discards ? 1 : 0), totalCalls: run * choice.sampler.callsPerStep }
 }
 
 function planSigmas(request: SamplingRequest): SamplingPlan {
-  const { choice, img2img, steps } = request
+  const { choice, img2img } = request
   const { sampler } = choice
   if (sampler.kind === 'timesteps') throw new Error(`internal: ${sampler.label} does not step over sigmas`)
   const isConsistency = sampler.kind === 'consistency'
   const levels = isConsistency ? lcmLevels(request.levels) : request.levels
 
-  const { spaced, noised } = img2img ? img2imgSteps(steps, img2img) : { spaced: steps, noised: steps - 1 }
   const discards = sampler.discardsPenultimate === true || request.discardsPenultimate
-  const all = spaceSigmas(choice.schedule ?? 'Uniform', spaced + (discards ? 1 : 0), levels, request.schedule)
+  const count = countSteps(request, discards)
+  const all = spaceSigmas(choice.schedule ?? 'Uniform', count.levels, levels, request.schedule)
   const schedule = discards ? [...all.slice(0, -2), ...all.slice(-1)] : all
-  const part = img2img ? schedule.slice(Math.max(spaced - noised - 1, 0)) : schedule
-  const walked = sampler.kind === 'ends' ? between(part, img2img !== undefined, steps, levels) : part
+  const part = img2img ? schedule.slice(Math.max(count.spaced - count.run, 0)) : schedule
+  const walked = sampler.kind === 'ends' ? between(part, img2img !== undefined, count.run, levels) : part
   const parameterization = isConsistency ? latentConsistency : varianceExploding
-  const totalCalls = (noised + 1) * sampler.callsPerStep
 
   return {
     levels: walked,
-    steps: noised + 1,
-    totalCalls,
+    steps: count.run,
+    totalCalls: count.totalCalls,
     blends: 'estimate',
     start: (noise, latent, extraNoise = 0) => {
       const sigma = part[0]!
@@ -100,7 +105,7 @@ function planSigmas(request: SamplingRequest): SamplingPlan {
         parameterization,
         blends: 'estimate',
         cfgFactor: sampler.cfgFactor ?? 1,
-        totalCalls,
+        totalCalls: count.totalCalls,
       })
       const noise = sampler.isBrownian ? brownianFor(x, options, schedule, walked) : options.draw
       yield* sampler.run(async (x, sigma) => (await guided(x, sigma)).guided, x, walked, {
@@ -151,21 +156,22 @@ function brownianFor(
 function planTimesteps(request: SamplingRequest): SamplingPlan {
   const { sampler } = request.choice
   if (sampler.kind !== 'timesteps') throw new Error(`internal: ${sampler.label} does not step over timesteps`)
-  const { img2img, steps } = request
+  const { img2img } = request
   const { alphasCumprod } = request.levels
 
-  const { spaced, noised } = img2img ? img2imgSteps(steps, img2img) : { spaced: steps, noised: steps - 1 }
-  const all = spaceTimesteps(spaced + (request.discardsPenultimate ? 1 : 0), alphasCumprod.length)
-  const walked = img2img ? all.slice(0, noised) : all
-  const totalCalls = (noised + 1) * sampler.callsPerStep
+  const count = countSteps(request, request.discardsPenultimate)
+  const all = spaceTimesteps(count.levels, alphasCumprod.length)
+  // The picture is noised to the timestep above those that are walked.
+  const above = count.run - 1
+  const walked = img2img ? all.slice(0, above) : all
   return {
     levels: walked,
-    steps: noised + 1,
-    totalCalls,
+    steps: count.run,
+    totalCalls: count.totalCalls,
     blends: 'input',
     start: (noise, latent, extraNoise = 0) => {
       if (!latent) return noise
-      const timestep = all[noised]
+      const timestep = all[above]
       if (timestep === undefined) return latent
       const root = Math.sqrt(alphasCumprod[timestep]!)
       return combine([root, latent], [Math.sqrt(1 - alphasCumprod[timestep]!) + extraNoise * root, noise])
@@ -175,7 +181,7 @@ function planTimesteps(request: SamplingRequest): SamplingPlan {
         parameterization: variancePreserving,
         blends: 'input',
         cfgFactor: sampler.cfgFactor ?? 1,
-        totalCalls,
+        totalCalls: count.totalCalls,
       })
       const predict = async (x: Tensor, timestep: number) => {
         const { guided: epsilon, uncond } = await guided(x, timestep)
@@ -192,7 +198,10 @@ function planTimesteps(request: SamplingRequest): SamplingPlan {
   }
 }
 
-/** DDIM's uniform timesteps: every ⌊1000/steps⌋-th from 1 on, which are more than asked where 1000/steps is odd. */
+/**
+ * DDIM's uniform timesteps: every ⌊1000/steps⌋-th from 1 on, which may come to more than asked. (The option for
+ * quadratic ones has had no effect since A1111 1.6.)
+ */
 function spaceTimesteps(steps: number, trained: number): readonly number[] {
   if (steps < 1) return []
   const stride = Math.max(Math.floor(trained / steps), 1)

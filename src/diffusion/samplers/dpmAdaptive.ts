@@ -1,7 +1,8 @@
+import { StudioError } from '../../errors.ts'
 import { combine } from '../../tensor/combine.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { firstOrder, secondOrder, slopeAt, thirdOrder } from './dpmSolver.ts'
-import { ancestralSplit } from './freshNoise.ts'
+import { ancestralSplitInTime } from './freshNoise.ts'
 import type { Sampler } from './sampler.ts'
 
 const relativeTolerance = 0.05
@@ -10,6 +11,8 @@ const firstStep = 0.05
 /** A step is repeated, smaller, when the controller would shrink it below this share. */
 const acceptedFactor = 0.81
 const order = 3
+/** A step in ln σ that gets nowhere: the model's estimates jump, or are no numbers. */
+const smallestStep = 1e-9
 
 /**
  * DPM-Solver-23 with adaptive steps (Lu et al. 2022, Appendix C): a second- and a third-order solution share two of
@@ -24,10 +27,7 @@ export const dpmAdaptive: Sampler = async function* (denoise, x, sigmas, { noise
 
   while (t < tEnd - 1e-5) {
     const tNext = Math.min(tEnd, t + h)
-    const { down } = ancestralSplit(Math.exp(-t), Math.exp(-tNext), eta)
-    const tDown = eta > 0 ? Math.min(tEnd, -Math.log(down)) : tNext
-    const up = Math.sqrt(Math.max(Math.exp(-2 * tNext) - Math.exp(-2 * tDown), 0))
-
+    const { tDown, up } = ancestralSplitInTime(t, tNext, tEnd, eta)
     const start = await slopeAt(denoise, x, t)
     const tInner = t + (tDown - t) / 3
     const inner = await slopeAt(denoise, firstOrder(x, start, t, tInner), tInner)
@@ -43,6 +43,10 @@ export const dpmAdaptive: Sampler = async function* (denoise, x, sigmas, { noise
       t = tNext
     }
     h *= factor
+    if (!(h > smallestStep)) {
+      const sigma = Math.exp(-t).toFixed(4)
+      throw new StudioError('not-a-number', `DPM adaptive: no step from σ = ${sigma} keeps to the tolerance`)
+    }
     yield { x, sigma: Math.exp(-t), denoised: start.denoised }
   }
 }

@@ -1,6 +1,6 @@
 import { combine } from '../../tensor/combine.ts'
 import { firstOrder, secondOrder, slopeAt, thirdOrder } from './dpmSolver.ts'
-import { ancestralSplit } from './freshNoise.ts'
+import { ancestralSplitInTime } from './freshNoise.ts'
 import type { Sampler } from './sampler.ts'
 
 /**
@@ -17,10 +17,7 @@ export const dpmFast: Sampler = async function* (denoise, x, sigmas, { noise, et
   for (const [i, order] of orders.entries()) {
     const t = tStart + (i / orders.length) * (tEnd - tStart)
     const tNext = tStart + ((i + 1) / orders.length) * (tEnd - tStart)
-    const { down } = ancestralSplit(Math.exp(-t), Math.exp(-tNext), eta)
-    const tDown = eta > 0 ? Math.min(tEnd, -Math.log(down)) : tNext
-    const up = Math.sqrt(Math.max(Math.exp(-2 * tNext) - Math.exp(-2 * tDown), 0))
-
+    const { tDown, up } = ancestralSplitInTime(t, tNext, tEnd, eta)
     const start = await slopeAt(denoise, x, t)
     if (order === 1) {
       x = firstOrder(x, start, t, tDown)

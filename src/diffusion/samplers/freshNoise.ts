@@ -12,6 +12,19 @@ export function ancestralSplit(sigma: number, sigmaNext: number, eta: number): {
   return { down: Math.sqrt(sigmaNext ** 2 - up ** 2), up }
 }
 
+/** The same split over t = −ln σ, held to the end of the way: where to step, and the noise from there up to `tNext`. */
+export function ancestralSplitInTime(
+  t: number,
+  tNext: number,
+  tEnd: number,
+  eta: number,
+): { tDown: number; up: number } {
+  if (eta === 0) return { tDown: tNext, up: 0 }
+  const { down } = ancestralSplit(Math.exp(-t), Math.exp(-tNext), eta)
+  const tDown = Math.min(tEnd, -Math.log(down))
+  return { tDown, up: Math.sqrt(Math.max(Math.exp(-2 * tNext) - Math.exp(-2 * tDown), 0)) }
+}
+
 /**
  * The churn of Karras et al. 2022, Algorithm 2: raises x from σ to σ̂ with fresh noise where σ lies between sTmin and
  * sTmax. Noise is drawn at every step, used or not, so that runs with and without churn share their random numbers.

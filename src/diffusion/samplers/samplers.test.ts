@@ -87,6 +87,13 @@ describe('on the way without noise', () => {
     expect(Math.abs(x.data[0]! / exactAt(0.1) - 1)).toBeLessThan(0.05)
   })
 
+  test('DPM adaptive gives up on a model that answers no numbers', async () => {
+    const broken: Denoise = async (x) => ({ shape: x.shape, data: x.data.map(() => Number.NaN) })
+    await expect(last(dpmAdaptive, broken, tensor([3]), [10, 0.1], silent)).rejects.toMatchObject({
+      code: 'not-a-number',
+    })
+  })
+
   test('Restart is Heun below 20 steps', async () => {
     const sigmas = karras({ n: 19, sigmaMin: 0.1, sigmaMax: 10, rho: 7 })
     const x = tensor([3])
