@@ -1,10 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { entry, file } from '../../test/lora/networkFile.ts'
 import { relativeError, runOnce } from '../../test/models/runOnce.ts'
 import { openWeights } from '../files/openWeights.ts'
 import { readWeight } from '../files/readWeight.ts'
+import { readSidecars } from '../files/sidecars.ts'
 import type { WeightEntry } from '../files/weights.ts'
+import type { Graph } from '../graph/value.ts'
 import { type DetectedModel, detectModel } from '../models/detect.ts'
 import { type GraphOptions, textGraph, unetGraph } from '../models/graphs.ts'
+import { float32Emit } from '../nn/emit.ts'
 import { compile } from '../runtime/compile.ts'
 import type { Feed, Session } from '../runtime/session.ts'
 import { type Tensor, tensor } from '../tensor/tensor.ts'
@@ -142,4 +146,52 @@ describe('a LoRA beside the layers', () => {
     const idle = await adapted({ merges: new Map(), branches: new Map() }, { reach: 'all' })
     expect(relativeError(idle, plain)).toBe(0)
   })
+})
+
+test('A LoRA fits the layers of SD 2, which are linear where those of SD 1 are convolutions', async () => {
+  const path = new URL('../../test/golden/models/tiny-sd2v.safetensors', import.meta.url).pathname
+  const { config, weights } = detectModel(openWeights(path), readSidecars(path))
+  const wave = (i: number) => Math.sin(i)
+  const layer = (name: string, width: number, points: readonly number[] = []) => [
+    entry(`${name}.lora_down.weight`, [2, width, ...points], wave),
+    entry(`${name}.lora_up.weight`, [width, 2, ...points], wave),
+  ]
+  const network = fitNetwork(
+    openNetwork(
+      file([
+        ...layer('lora_unet_down_blocks_0_attentions_0_proj_in', 32, [1, 1]),
+        ...layer('lora_te_text_model_encoder_layers_0_self_attn_v_proj', 64),
+        ...layer('lora_te_text_model_encoder_layers_0_mlp_fc1', 64).slice(0, 1),
+        entry('lora_te_text_model_encoder_layers_0_mlp_fc1.lora_up.weight', [256, 2], wave),
+      ]),
+    ),
+    weights,
+  )
+  const plan = planNetworks([{ network, text: 0.5, unet: 0.5 }])
+  const merges = new Map([...plan.branches].map(([at, chain]) => [at, chain.map((b) => ({ ...b, strength: 0.5 }))]))
+  const replaced = await mergeNetworks(weights, { merges, branches: new Map() }, (graph) =>
+    compile(graph, compileOptions),
+  )
+  const options = { emit: float32Emit, adapter: attachBranches('transformers') }
+  const all = new Map([...weights, ...replaced])
+
+  const hidden = async (graph: Graph) => {
+    const tokens = { shape: [1, 77], data: BigInt64Array.from({ length: 77 }, (_, i) => BigInt(i * 600)) }
+    const injected = { shape: [1, 77, 64], data: new Float32Array(77 * 64) }
+    const isInjected = { shape: [1, 77, 1], data: new Float32Array(77) }
+    return runOnce(graph, { tokens, injected, isInjected, ...branchFeeds(plan, branchSites(graph), 1) })
+  }
+  const beside = await hidden(textGraph(config, { weights, ...options }, { skip: 1 }))
+  const within = await hidden(textGraph(config, { weights: all }, { skip: 1 }))
+  expect(relativeError(beside, within)).toBeLessThan(1e-5)
+  expect(relativeError(beside, await hidden(textGraph(config, { weights }, { skip: 1 })))).toBeGreaterThan(1e-3)
+
+  const predicted = async (graph: Graph) => {
+    const latent = { shape: [1, 4, 8, 8], data: Float32Array.from({ length: 256 }, (_, i) => wave(i)) }
+    const context = within
+    const timesteps = { shape: [1], data: Float32Array.of(500) }
+    return runOnce(graph, { latent, context, timesteps, ...branchFeeds(plan, branchSites(graph), 1) })
+  }
+  const unetBeside = await predicted(unetGraph(config, { weights, ...options }))
+  expect(relativeError(unetBeside, await predicted(unetGraph(config, { weights: all })))).toBeLessThan(1e-5)
 })

@@ -20,7 +20,7 @@ export interface FittedNetwork {
   readonly network: Network
   /** By the checkpoint's path of the layer, without `.weight`. */
   readonly layers: ReadonlyMap<string, LayerAdapter>
-  /** Modules for layers which the model does not have; they have no effect. */
+  /** Modules for layers which the model does not have, or which another module has adapted; they have no effect. */
   readonly unmatched: readonly NetworkModule[]
 }
 
@@ -32,11 +32,17 @@ export function fitNetwork(network: Network, weights: ReadonlyMap<string, Weight
   const names = layerNames(weights.keys())
   const matched: { module: NetworkModule; path: string; layer: LayerShape }[] = []
   const unmatched: NetworkModule[] = []
+  const taken = new Set<string>()
   for (const module of network.modules) {
     const path = names.get(`${module.target}_${module.layer}`)
     const weight = path === undefined ? undefined : weights.get(`${path}.weight`)
-    if (path === undefined || !weight) unmatched.push(module)
-    else matched.push({ module, path, layer: layerShape(weight.shape) })
+    // A layer may be spelled in two ways within one file; the first counts.
+    if (path === undefined || !weight || taken.has(path)) {
+      unmatched.push(module)
+      continue
+    }
+    taken.add(path)
+    matched.push({ module, path, layer: layerShape(weight.shape) })
   }
 
   const { modules, path: file } = network

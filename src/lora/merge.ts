@@ -3,6 +3,7 @@ import type { WeightEntry } from '../files/weights.ts'
 import type { Graph } from '../graph/value.ts'
 import type { Session } from '../runtime/session.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import type { Difference, LayerAdapter } from './adapter.ts'
 import { layerShape } from './families.ts'
 import { mergeGraph } from './mergeGraph.ts'
 import type { Merge, NetworkPlan } from './plan.ts'
@@ -22,8 +23,9 @@ export async function mergeNetworks(
   try {
     for (const [path, chain] of merges) {
       const weight = entryOf(weights, `${path}.weight`)
+      const changes = chain.filter(({ adapter }) => !isOfBiasAlone(adapter))
       let matrix = readWeight(weight)
-      for (const { adapter, strength } of chain) {
+      for (const { adapter, strength } of changes) {
         const { graph, feeds, key } = mergeGraph(adapter, layerShape(weight.shape))
         const session = sessions.get(key) ?? (await compile(graph))
         sessions.set(key, session)
@@ -36,9 +38,9 @@ export async function mergeNetworks(
         if (!next) throw new Error('internal: a merge without a result')
         matrix = next
       }
-      merged.set(`${path}.weight`, inMemory(weight, matrix))
+      if (changes.length > 0) merged.set(`${path}.weight`, inMemory(weight, matrix))
       const bias = weights.get(`${path}.bias`)
-      if (bias && chain.some(hasBias)) merged.set(bias.name, inMemory(bias, withBiases(readWeight(bias), chain)))
+      if (bias && chain.some(hasBias)) merged.set(`${path}.bias`, inMemory(bias, withBiases(readWeight(bias), chain)))
     }
   } finally {
     for (const session of sessions.values()) await session.dispose()
@@ -46,15 +48,23 @@ export async function mergeNetworks(
   return merged
 }
 
+function isDifference(adapter: LayerAdapter): adapter is Difference {
+  return adapter.family === 'full' || adapter.family === 'norm'
+}
+
+function isOfBiasAlone(adapter: LayerAdapter): boolean {
+  return isDifference(adapter) && adapter.weight === undefined
+}
+
 function hasBias({ adapter }: Merge): boolean {
-  return (adapter.family === 'full' || adapter.family === 'norm') && adapter.bias !== undefined
+  return isDifference(adapter) && adapter.bias !== undefined
 }
 
 /** b + Σ strength · Δb. */
 function withBiases(bias: Tensor, chain: readonly Merge[]): Tensor {
   const data = bias.data.slice()
   for (const { adapter, strength } of chain) {
-    if ((adapter.family !== 'full' && adapter.family !== 'norm') || !adapter.bias) continue
+    if (!isDifference(adapter) || !adapter.bias) continue
     for (const [i, difference] of adapter.bias.data.entries()) data[i]! += strength * difference
   }
   return { shape: bias.shape, data }

@@ -2,7 +2,7 @@ import { add, div, matmul, mul, reduceSum, reshape, sqrt, sub, transpose } from 
 import { Graph, type Value } from '../graph/value.ts'
 import type { Butterfly, Glora, LayerAdapter, Magnitude } from './adapter.ts'
 import type { LayerShape } from './families.ts'
-import { asMatrix, type Matrix } from './matrix.ts'
+import type { Matrix } from './matrix.ts'
 
 /** A graph `weight`, `strength`, and the adapter's tensors → `merged`, with what to feed for the adapter. */
 export interface MergeGraph {
@@ -63,7 +63,8 @@ function deltaOf(adapter: LayerAdapter, place: Place): Value {
       return mul(weight, feed('factors', adapter.factors))
     case 'full':
     case 'norm':
-      return feed('difference', adapter.weight ?? zerosLike(place.layer))
+      if (!adapter.weight) throw new Error('internal: a difference of the bias alone changes no weight')
+      return feed('difference', adapter.weight)
     case 'oft':
       return sub(
         rescaled(inBlocks(weight, feed('blocks', adapter.blocks), adapter.blocks.shape), adapter.rescale, feed),
@@ -133,8 +134,4 @@ function brought(weight: Value, magnitude: Magnitude, { rows, inputs, points }: 
   const length = add(sqrt(reduceSum(mul(x, x), isByRow ? [2] : [0, 2])), epsilon)
   const wanted = feed('magnitude', { ...magnitude, shape: isByRow ? [rows, 1, 1] : [1, inputs, 1] })
   return reshape(mul(x, div(wanted, length)), weight.shape)
-}
-
-function zerosLike({ rows, inputs, points }: LayerShape): Matrix {
-  return asMatrix({ shape: [], data: new Float32Array(rows * inputs * points) }, rows)
 }
