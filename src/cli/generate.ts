@@ -1,10 +1,15 @@
 import { Command } from 'commander'
 import { StudioError } from '../errors.ts'
+import { encodePng } from '../image/encode.ts'
+import { gridRows, pictureGrid } from '../image/grid.ts'
+import { saveWhole } from '../image/save.ts'
 import { type GeneratedImage, generate } from '../pipeline/generate.ts'
+import { previewPictures } from '../pipeline/preview.ts'
 import type { Recipe } from '../pipeline/recipe.ts'
 import { type Saving, saveImage } from '../pipeline/saveImage.ts'
 import type { Studio } from '../pipeline/studio.ts'
 import { recipeFromRequest } from '../pipeline/wire/recipeFromRequest.ts'
+import type { Tensor } from '../tensor/tensor.ts'
 import { onInterrupt } from './interrupt.ts'
 import { requestOfPicture } from './pictureRequest.ts'
 import { progressBar } from './progressBar.ts'
@@ -20,6 +25,7 @@ interface GenerateOptions extends StudioOptions {
   readonly lenient?: boolean
   readonly json?: boolean
   readonly quiet?: boolean
+  readonly preview?: string
 }
 
 /** What a picture is made with where nobody says otherwise: the web UI's settings, not those of its API. */
@@ -41,6 +47,7 @@ export function generateCommand(): Command {
     .option('--request <file>', "an A1111 txt2img or img2img request body; '-' options below change it")
     .option('--from <picture>', 'repeat the picture that this file says it is')
     .option('--lenient', 'unknown names fall back as they do in A1111')
+    .option('--preview <file>', 'PNG to rewrite after every step with what is coming')
     .option('--json', 'print the result as JSON')
     .option('-q, --quiet', 'no progress bar')
   addRecipeOptions(command)
@@ -103,6 +110,7 @@ async function run(
         const { step, steps, batch, batches, pass } = event
         const what = pass === 'hires' ? 'hires' : batches > 1 ? `batch ${batch + 1} of ${batches}` : 'steps'
         bar.update(step, steps, what)
+        if (options.preview !== undefined) await savePreview(studio, event.denoised, options.preview)
       } else saved.push(await save(studio, recipe, event.image, options))
     }
   } finally {
@@ -112,6 +120,13 @@ async function run(
   if (options.json)
     process.stdout.write(`${JSON.stringify({ images: saved, seconds, notes: recipe.notes }, null, 2)}\n`)
   else for (const { path } of saved) process.stdout.write(`${path}\n`)
+}
+
+/** Shows the pictures of a batch as they are at a step; whoever looks at the file never sees half of one. */
+async function savePreview(studio: Studio, denoised: Tensor, path: string): Promise<void> {
+  const pictures = await previewPictures(studio, denoised)
+  const grid = pictureGrid(pictures, gridRows(pictures.length, 'square', pictures.length))
+  await saveWhole(path, await encodePng(grid))
 }
 
 interface SavedImage {

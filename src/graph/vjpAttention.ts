@@ -1,5 +1,6 @@
+import { causalMask } from './causalMask.ts'
 import type { OpParams } from './operators.ts'
-import { add, constant, matmul, mul, reduceSum, reshape, softmax, sub, transpose } from './ops.ts'
+import { add, matmul, mul, reduceSum, reshape, softmax, sub, transpose } from './ops.ts'
 import { numberAt, type Value } from './value.ts'
 
 /**
@@ -18,7 +19,7 @@ export function attentionVjp(
   const scale = 1 / Math.sqrt(numberAt(query!, 2) / heads)
 
   const scores = mul(matmul(q!, turned(k!)), scale)
-  const probabilities = softmax(isCausal ? add(scores, causalMask(query!)) : scores, -1)
+  const probabilities = softmax(isCausal ? add(scores, causalMask(query!.graph, numberAt(query!, 1))) : scores, -1)
 
   const dValue = matmul(turned(probabilities), dOut!)
   const dProbabilities = matmul(dOut!, turned(v!))
@@ -30,13 +31,4 @@ export function attentionVjp(
 /** The last two of four axes exchanged. */
 function turned(x: Value): Value {
   return transpose(x, [0, 1, 3, 2])
-}
-
-/** [T, T] of 0 where column ≤ row and a number that softmax takes for −∞ beyond. */
-function causalMask(query: Value): Value {
-  const tokens = numberAt(query, 1)
-  const hidden = Float32Array.from({ length: tokens * tokens }, (_, i) =>
-    i % tokens > Math.floor(i / tokens) ? -1e9 : 0,
-  )
-  return constant(query.graph, hidden, [tokens, tokens])
 }

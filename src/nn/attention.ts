@@ -1,5 +1,6 @@
 import { StudioError } from '../errors.ts'
-import { add, constant, matmul, mul, multiHeadAttention, reshape, softmax, transpose } from '../graph/ops.ts'
+import { causalMask } from '../graph/causalMask.ts'
+import { add, matmul, mul, multiHeadAttention, reshape, softmax, transpose } from '../graph/ops.ts'
 import { numberAt, type Value } from '../graph/value.ts'
 import type { Scope } from './scope.ts'
 
@@ -23,15 +24,6 @@ export function attention(
   const split = (x: Value, perm: readonly number[]) =>
     transpose(reshape(x, [x.shape[0]!, x.shape[1]!, heads, perHead]), perm)
   const scores = mul(matmul(split(query, [0, 2, 1, 3]), split(key, [0, 2, 3, 1])), 1 / Math.sqrt(perHead))
-  const seen = softmax(isCausal ? add(scores, causalMask(query)) : scores, -1)
+  const seen = softmax(isCausal ? add(scores, causalMask(query.graph, numberAt(query, 1))) : scores, -1)
   return reshape(transpose(matmul(seen, split(value, [0, 2, 1, 3])), [0, 2, 1, 3]), query.shape)
-}
-
-/** [T, T] of 0 where column ≤ row and −∞ beyond, in the finite numbers. */
-function causalMask(query: Value): Value {
-  const tokens = numberAt(query, 1)
-  const hidden = Float32Array.from({ length: tokens * tokens }, (_, i) =>
-    i % tokens > Math.floor(i / tokens) ? -1e9 : 0,
-  )
-  return constant(query.graph, hidden, [tokens, tokens])
 }
