@@ -1,99 +1,104 @@
-import { realpathSync } from 'node:fs'
-import { dirname, relative, resolve, sep } from 'node:path'
-import type { InferenceSession, Tensor as NativeTensor } from 'onnxruntime-node'
-import { StudioError } from '../errors.ts'
 import { toOnnx } from '../graph/onnx.ts'
-import type { Graph, Value } from '../graph/value.ts'
+import { simplify } from '../graph/simplify.ts'
+import type { Graph } from '../graph/value.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { native } from './native.ts'
-import type { Compile, CompileOptions, Feed, Session } from './session.ts'
+import { blockConvs } from './blockConvs.ts'
+import { blockSize } from './blockSize.ts'
+import { fixedFirst, hoist } from './hoist.ts'
+import { narrowProducts } from './narrow.ts'
+import { type NativeSession, openNative } from './native.ts'
+import { type Open, PackedGraph, packedBytes } from './packedGraph.ts'
+import { isWorthPacking } from './policy.ts'
+import type { Compile, Feed, Residence } from './session.ts'
+import { weightFiles } from './weightFiles.ts'
 
 /** Makes a graph ready to run on the CPU. */
-export const compile: Compile = async (graph, options) => {
-  const folder = commonFolder(weightPaths(graph))
-  const model = toOnnx(graph, (weight) => {
-    const { location, sizeBytes } = entryOf(weight)
-    if ('bytes' in location) return { bytes: location.bytes }
-    const path = relative(folder, realPath(location.path)).split(sep).join('/')
-    return { location: path, offset: location.offset, length: sizeBytes }
-  })
-  const { InferenceSession: sessions, Tensor: nativeTensor } = await native()
-  let session: InferenceSession
-  try {
-    session = await sessions.create(model, sessionOptions(options, folder))
-  } catch (error) {
-    throw new StudioError('unsupported', `the runtime refuses the graph: ${(error as Error).message}`, { cause: error })
+export const compile: Compile = async (graph, { residence, threads }) => {
+  const resident = new ResidentGraph(await lower(graph), residence, (part) => openGraph(part, threads))
+  await resident.open()
+
+  // Runs and changes of residence, one after the other.
+  let last: Promise<unknown> = Promise.resolve()
+  const next = <T>(work: () => T | Promise<T>): Promise<T> => {
+    const result = last.then(work, work)
+    last = result
+    return result
   }
-  return wrap(session, nativeTensor)
+  return {
+    inputs: graph.inputs.map(({ source }) => (source.kind === 'input' ? source.name : '')),
+    outputs: [...graph.outputs.keys()],
+    run: (feeds) => next(() => resident.run(feeds)),
+    trim: (bytes) => next(() => resident.trim(bytes)),
+    dispose: () => next(() => resident.dispose()),
+  }
 }
 
-function sessionOptions({ residence, threads }: CompileOptions, folder: string): InferenceSession.SessionOptions {
-  const isMapped = residence === 'mapped'
+/** The graph as the runtime runs it fastest. */
+async function lower(graph: Graph): Promise<Graph> {
+  const narrow = narrowProducts(graph)
+  const hasConvs = graph.nodes.some(({ op }) => op === 'Conv')
+  const block = hasConvs ? await blockSize() : 1
+  return simplify(block > 1 ? blockConvs(narrow, block) : narrow)
+}
+
+async function openGraph(graph: Graph, threads: number): Promise<NativeSession> {
+  const files = weightFiles(graph)
+  const session = await openNative(toOnnx(graph, files.place), { threads, folder: files.folder })
   return {
-    executionProviders: ['cpu'],
-    intraOpNumThreads: threads,
-    interOpNumThreads: 1,
-    graphOptimizationLevel: isMapped ? 'disabled' : 'all',
-    logSeverityLevel: 3,
-    extra: {
-      session: {
-        disable_prepacking: isMapped ? '1' : '0',
-        model_external_initializers_file_folder_path: folder,
-      },
+    ...session,
+    run(feeds, into) {
+      files.check()
+      return session.run(feeds, into)
     },
   }
 }
 
-function wrap(session: InferenceSession, nativeTensor: typeof NativeTensor): Session {
-  const toNative = (name: string, { data, shape }: Feed) => {
-    if (data instanceof Float32Array) return new nativeTensor('float32', data, shape)
-    if (data instanceof BigInt64Array) return new nativeTensor('int64', data, shape)
-    if (data instanceof Int32Array) return new nativeTensor('int32', data, shape)
-    if (data instanceof Uint8Array) return new nativeTensor('uint8', data, shape)
-    throw new Error(`internal: ${name} is fed no typed array`)
+/** A session whose weights are mapped or packed, and may change from the one to the other between runs. */
+class ResidentGraph {
+  readonly #graph: Graph
+  readonly #residence: Residence
+  readonly #open: Open
+  readonly #packedBytes: number
+  #runs = 0
+  #mapped: NativeSession | undefined
+  #packed: PackedGraph | undefined
+
+  constructor(graph: Graph, residence: Residence, open: Open) {
+    this.#graph = graph
+    this.#residence = residence
+    this.#open = open
+    this.#packedBytes = residence === 'auto' ? packedBytes(graph) : 0
   }
-  return {
-    inputs: session.inputNames,
-    outputs: session.outputNames,
-    async run(feeds) {
-      const inputs = Object.fromEntries(Object.entries(feeds).map(([name, feed]) => [name, toNative(name, feed)]))
-      const results = await session.run(inputs)
-      return Object.fromEntries(
-        Object.entries(results).map(([name, { data, dims }]): [string, Tensor] => {
-          if (!(data instanceof Float32Array)) throw new Error(`internal: output ${name} is not float32`)
-          return [name, { shape: dims, data }]
-        }),
-      )
-    },
-    dispose: () => session.release(),
+
+  async open(): Promise<void> {
+    if (this.#residence === 'packed') await this.#pack()
+    else this.#mapped = await this.#open(fixedFirst(this.#graph))
   }
-}
 
-function entryOf(weight: Value) {
-  if (weight.source.kind !== 'weight') throw new Error('internal: not a weight')
-  return weight.source.entry
-}
-
-/** Model folders are full of links, and the runtime refuses those that lead elsewhere. */
-function realPath(path: string): string {
-  return realpathSync(resolve(path))
-}
-
-function weightPaths(graph: Graph): readonly string[] {
-  const paths = new Set<string>()
-  for (const weight of graph.weights) {
-    const { location } = entryOf(weight)
-    if ('path' in location) paths.add(realPath(location.path))
+  async run(feeds: Readonly<Record<string, Feed>>): Promise<Record<string, Tensor>> {
+    const isUndecided = this.#residence === 'auto' && !this.#packed
+    if (isUndecided && isWorthPacking({ runs: this.#runs, packedBytes: this.#packedBytes })) await this.#pack()
+    this.#runs++
+    if (this.#packed) return this.#packed.run(feeds)
+    if (!this.#mapped) throw new Error('internal: a session is used after its end')
+    return this.#mapped.run(feeds)
   }
-  return [...paths]
-}
 
-/** The deepest folder that holds all files: the runtime takes weights from below one folder only. */
-function commonFolder(paths: readonly string[]): string {
-  const [first, ...rest] = paths
-  if (first === undefined) return resolve('.')
-  let folder = dirname(first)
-  const holds = (path: string) => path.startsWith(folder.endsWith(sep) ? folder : folder + sep)
-  while (!rest.every(holds) && folder !== dirname(folder)) folder = dirname(folder)
-  return folder
+  trim(bytes: number): number {
+    return this.#packed?.trim(bytes) ?? 0
+  }
+
+  async dispose(): Promise<void> {
+    await this.#mapped?.dispose()
+    await this.#packed?.dispose()
+    this.#mapped = undefined
+    this.#packed = undefined
+  }
+
+  async #pack(): Promise<void> {
+    // First, because both at once would hold the weights twice.
+    await this.#mapped?.dispose()
+    this.#mapped = undefined
+    this.#packed = await PackedGraph.open(hoist(this.#graph), this.#open)
+  }
 }

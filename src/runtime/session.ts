@@ -9,15 +9,18 @@ export interface TypedFeed {
   readonly data: Float32Array | BigInt64Array | Int32Array | Uint8Array
 }
 
-/** How a session holds its weights; `policy.ts` chooses. */
-export type Residence = 'mapped' | 'packed'
+/**
+ * Where a session has its weights. `mapped`: in the user's file, from which every run converts them anew. `packed`: in
+ * memory, in the form and order the processor wants. `auto`: mapped until they are worth packing (`policy.ts`). All
+ * compute the same numbers, to the bit.
+ */
+export type Residence = 'mapped' | 'packed' | 'auto'
 
 export interface CompileOptions {
   readonly residence: Residence
   /** Threads inside one operator. */
   readonly threads: number
-  /** A folder of ours for what the native library cannot take from memory. */
-  readonly cacheDir: string
+  readonly cacheDir?: string
 }
 
 /** A graph made ready to run: the only thing above this floor that stands for the native runtime. */
@@ -26,6 +29,8 @@ export interface Session {
   readonly outputs: readonly string[]
   /** Runs the graph once. Every graph input must be fed; every graph output comes back as float32. */
   run(feeds: Readonly<Record<string, Feed>>): Promise<Record<string, Tensor>>
+  /** Gives back at least so many bytes of packed weights, or all there are, until the next run; says how many. */
+  trim(bytes: number): Promise<number>
   /** Frees native memory; the session must not be used afterwards. */
   dispose(): Promise<void>
 }
