@@ -124,8 +124,9 @@ function stacked(branches: readonly Branch[], { ins, out }: BranchSite, batch: n
     const own = adapter.up.shape[1]
     if (others.length > 0) down.set(adapter.down.data, from * columns)
     for (let row = 0; row < batch; row++) {
+      const start = row * out * rank + from
       const scale = strengthOf(strength, row, batch) * adapter.scale
-      scaleInto(up, adapter.up.data, scale, { width: own, stride: rank, start: row * out * rank + from })
+      scaleInto(up, adapter.up.data, scale, { width: own, stride: rank, start })
     }
     from += own
   }
