@@ -49,9 +49,14 @@ class Writer implements Tensors {
   /** Names of tensors made here, by what they hold. */
   readonly #made = new Map<string, string>()
   readonly #constants = new Set<number>()
+  /** What a node makes for an output is made under its name, so that the runtime need not copy it there. */
+  readonly #results = new Map<Value, string>()
 
   constructor(graph: Graph) {
     this.#graph = graph
+    for (const [name, value] of graph.outputs) {
+      if (value.source.kind === 'node' && !this.#results.has(value)) this.#results.set(value, name)
+    }
   }
 
   nameOf(value: Value): string {
@@ -61,7 +66,7 @@ class Writer implements Tensors {
       this.#constants.add(value.id)
       this.#initializers.push(tensorProto(`%${value.id}`, value).bytes(9, bytesOf(source.data)))
     }
-    return `%${value.id}`
+    return this.#results.get(value) ?? `%${value.id}`
   }
 
   weight(weight: Value, placement: Placement): void {
@@ -88,7 +93,8 @@ class Writer implements Tensors {
   }
 
   output(name: string, value: Value): void {
-    this.node('Identity', [this.nameOf(value)], [name], { attributes: {} })
+    const made = this.nameOf(value)
+    if (made !== name) this.node('Identity', [made], [name], { attributes: {} })
     this.#outputs.push(valueInfo(name, value.type, value.shape))
   }
 
