@@ -39,12 +39,18 @@ export function adaptModel({ studio, recipe }: Job, model: Model, prompt: string
   return studio.shelf.adapt(model, askedNetworks(recipe, prompt))
 }
 
-/** The networks a prompt asks for, in its order; those that the recipe does not know are left out. */
+/**
+ * The networks a prompt asks for, in its order; those that the recipe does not know are left out. One that is named
+ * twice is applied twice, and both times as it was named last: the reference keeps one strength for a network.
+ */
 export function askedNetworks({ networks, prompting }: Recipe, prompt: string): AskedNetwork[] {
   if (prompting.disableNetworks) return []
-  return loraTags(parseExtraNetworks(prompt).networks).flatMap((tag): AskedNetwork[] => {
-    const file = networks.get(tag.name)
-    if (!file) return []
+  const tags = loraTags(parseExtraNetworks(prompt).networks)
+  const last = new Map(tags.map((tag) => [tag.name, tag]))
+  return tags.flatMap(({ name }): AskedNetwork[] => {
+    const file = networks.get(name)
+    const tag = last.get(name)
+    if (!file || !tag) return []
     return [
       {
         path: file.path,
