@@ -292,8 +292,9 @@ def autoencoders():
         record(f"vae/{name} encoded", encoded, config=config, size=size, tiling=tiling)
 
 
-unets()
-texts()
-autoencoders()
-versions = {m.__name__: m.__version__ for m in (torch, diffusers, transformers)}
-save_file(tensors, sys.argv[1], {"cases": json.dumps(cases), "versions": json.dumps(versions)})
+if __name__ == "__main__":
+    unets()
+    texts()
+    autoencoders()
+    versions = {m.__name__: m.__version__ for m in (torch, diffusers, transformers)}
+    save_file(tensors, sys.argv[1], {"cases": json.dumps(cases), "versions": json.dumps(versions)})

@@ -34,6 +34,8 @@ export interface UnetConfig {
   readonly contextWidth: number
   /** Whether a transformer enters and leaves through linear layers (SD 2) or 1×1 convolutions (SD 1). */
   readonly isLinearInTransformer: boolean
+  /** Groups of the group normalisations. */
+  readonly normGroups: number
 }
 
 /** The autoencoder's numbers. */
@@ -43,6 +45,8 @@ export interface VaeConfig {
   readonly resBlocks: number
   /** Channels of a latent. */
   readonly latentChannels: number
+  /** Groups of the group normalisations. */
+  readonly normGroups: number
 }
 
 /** All a checkpoint's numbers. */
@@ -60,7 +64,9 @@ export interface ModelConfig {
   readonly vae: VaeConfig
 }
 
-const vae: VaeConfig = { channels: 128, mult: [1, 2, 4, 4], resBlocks: 2, latentChannels: 4 }
+/** Fixed in the code of the published models, so no checkpoint of theirs says it. */
+const normGroups = 32
+const vae: VaeConfig = { channels: 128, mult: [1, 2, 4, 4], resBlocks: 2, latentChannels: 4, normGroups }
 const betas = { start: 0.00085, end: 0.012, timesteps: 1000 }
 
 /** Stable Diffusion 1.x, as published by CompVis and Runway. */
@@ -91,6 +97,7 @@ export const sd1: ModelConfig = {
     transformerDepth: 1,
     contextWidth: 768,
     isLinearInTransformer: false,
+    normGroups,
   },
   vae,
 }

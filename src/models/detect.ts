@@ -53,8 +53,9 @@ export function detectModel(file: WeightFile, sidecars: Sidecars = {}): Detected
 export function detectVae(file: WeightFile): { config: VaeConfig; weights: ReadonlyMap<string, WeightEntry> } {
   const all = compVisWeights(file)
   const weights = new Map([...all].filter(([name]) => name.startsWith(prefixes.vae)))
-  const config = vaeSizes(weights)
-  if (!config) throw wrong(file, `is ${classify(file).description}, expected a VAE`)
+  const sizes = vaeSizes(weights)
+  if (!sizes) throw wrong(file, `is ${classify(file).description}, expected a VAE`)
+  const config = { ...sizes, normGroups: sd1.vae.normGroups }
   checkWeights(file, weights, vaeLayout(config))
   return { config, weights }
 }
@@ -81,8 +82,8 @@ function configOf(file: WeightFile, weights: DetectedModel['weights'], hasVae: b
       heads: said.textHeads ?? headsLike(model.text, text.width),
       skippedLayers: said.skippedLayers ?? model.text.skippedLayers,
     },
-    unet: { ...unet, heads: said.unetHeads ?? model.unet.heads },
-    vae,
+    unet: { ...unet, heads: said.unetHeads ?? model.unet.heads, normGroups: model.unet.normGroups },
+    vae: { ...vae, normGroups: model.vae.normGroups },
   }
   return { config, isPredictionAssumed }
 }

@@ -11,16 +11,16 @@ import type { Scope } from '../nn/scope.ts'
  * Shapes: `x` [B, C, H, W], `temb` [B, E] → [B, out, H, W]. Scope names are the
  * checkpoint's own, so each weight is found by the path that asks for it.
  */
-export function resBlock(scope: Scope, x: Value, temb: Value, out: number): Value {
+export function resBlock(scope: Scope, x: Value, temb: Value, { out, groups }: { out: number; groups: number }): Value {
   const { emit } = scope
-  const epsilon = 1e-5
-  let h = silu(groupNorm(scope.at('in_layers.0'), x, { epsilon }), emit)
+  const norm = { groups, epsilon: 1e-5 }
+  let h = silu(groupNorm(scope.at('in_layers.0'), x, norm), emit)
   h = conv2d(scope.at('in_layers.2'), h, { out, kernel: 3 })
 
   const shift = linear(scope.at('emb_layers.1'), silu(temb, emit), { out })
   h = add(h, reshape(shift, [...shift.shape, 1, 1])) // one shift per channel, the same at every pixel
 
-  h = silu(groupNorm(scope.at('out_layers.0'), h, { epsilon }), emit)
+  h = silu(groupNorm(scope.at('out_layers.0'), h, norm), emit)
   h = conv2d(scope.at('out_layers.3'), h, { out, kernel: 3 })
 
   // Checkpoints carry no skip weights where the width does not change.

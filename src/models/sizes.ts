@@ -7,8 +7,8 @@ type Weights = ReadonlyMap<string, WeightEntry>
 /** Highest indices in any model of the family. A name may claim any; one beyond is no part of such a model. */
 const highest = { inputBlock: 47, transformerBlock: 15, textLayer: 63, vaeLevel: 7, vaeBlock: 7 } as const
 
-/** What the shapes of a UNet's tensors tell of it: all but the number of heads. Undefined without its first layers. */
-export function unetSizes(weights: Weights): Omit<UnetConfig, 'heads'> | undefined {
+/** What the shapes of a UNet's tensors tell of it: all but heads and groups. Undefined without its first layers. */
+export function unetSizes(weights: Weights): Omit<UnetConfig, 'heads' | 'normGroups'> | undefined {
   const dim = dims(weights, prefixes.unet)
   const channels = dim('input_blocks.0.0.weight', 0) ?? dim('time_embed.0.weight', 1)
   const inChannels = dim('input_blocks.0.0.weight', 1)
@@ -78,8 +78,8 @@ export function textSizes(weights: Weights): Omit<TextConfig, 'heads' | 'skipped
   }
 }
 
-/** What the shapes of a VAE's tensors tell of it, which is everything. */
-export function vaeSizes(weights: Weights): VaeConfig | undefined {
+/** What the shapes of a VAE's tensors tell of it: all but the groups of its norms. */
+export function vaeSizes(weights: Weights): Omit<VaeConfig, 'normGroups'> | undefined {
   const dim = dims(weights, prefixes.vae)
   const channels = dim('encoder.conv_in.weight', 0) ?? dim('decoder.norm_out.weight', 0)
   const latentChannels = dim('decoder.conv_in.weight', 1)

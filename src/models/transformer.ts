@@ -26,7 +26,7 @@ export function spatialTransformer(
   const toTokens = (map: Value) => transpose(reshape(map, [batch!, channels, elements([height!, width!])]), [0, 2, 1])
   const toMap = (tokens: Value) => reshape(transpose(tokens, [0, 2, 1]), x.shape)
 
-  const normal = groupNorm(scope.at('norm'), x, { epsilon: 1e-6 })
+  const normal = groupNorm(scope.at('norm'), x, { groups: config.normGroups, epsilon: 1e-6 })
   const project = { out: channels }
   let h = config.isLinearInTransformer
     ? linear(scope.at('proj_in'), toTokens(normal), project)

@@ -32,7 +32,7 @@ export function unet(
   config: UnetConfig,
   { tokenMergingRatio = 0 }: UnetOptions = {},
 ): Value {
-  const { channels, mult, resBlocks, attention } = config
+  const { channels, mult, resBlocks, attention, normGroups: groups } = config
   const { emit } = scope
   const temb = timeEmbedding(scope.at('time_embed'), timesteps, channels)
   const transformer = (at: Scope, x: Value) =>
@@ -44,7 +44,7 @@ export function unet(
   for (const [level, factor] of mult.entries()) {
     for (let i = 0; i < resBlocks; i++) {
       const block = input.at(skips.length)
-      h = resBlock(block.at(0), h, temb, channels * factor)
+      h = resBlock(block.at(0), h, temb, { out: channels * factor, groups })
       if (attention[level]) h = transformer(block.at(1), h)
       skips.push(h)
     }
@@ -56,16 +56,16 @@ export function unet(
 
   const middle = scope.at('middle_block')
   const deepest = channels * mult.at(-1)!
-  h = resBlock(middle.at(0), h, temb, deepest)
+  h = resBlock(middle.at(0), h, temb, { out: deepest, groups })
   h = transformer(middle.at(1), h)
-  h = resBlock(middle.at(2), h, temb, deepest)
+  h = resBlock(middle.at(2), h, temb, { out: deepest, groups })
 
   let blocks = 0
   for (const [level, factor] of [...mult.entries()].reverse()) {
     for (let i = 0; i <= resBlocks; i++) {
       const block = scope.at('output_blocks').at(blocks++)
       const skip = skips.pop()!
-      h = resBlock(block.at(0), concat([resized(h, skip), skip], 1), temb, channels * factor)
+      h = resBlock(block.at(0), concat([resized(h, skip), skip], 1), temb, { out: channels * factor, groups })
       if (attention[level]) h = transformer(block.at(1), h)
       if (level > 0 && i === resBlocks) {
         const upsample = block.at(attention[level] ? 2 : 1).at('conv')
@@ -74,7 +74,7 @@ export function unet(
     }
   }
 
-  h = silu(groupNorm(scope.at('out.0'), h, { epsilon: 1e-5 }), emit)
+  h = silu(groupNorm(scope.at('out.0'), h, { groups, epsilon: 1e-5 }), emit)
   return conv2d(scope.at('out.2'), h, { out: config.outChannels, kernel: 3 })
 }
 

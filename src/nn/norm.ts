@@ -13,11 +13,7 @@ export function layerNorm(scope: Scope, x: Value): Value {
  * Group normalisation (Wu and He 2018): mean and variance over each group of channels and all pixels.
  * x [B, C, H, W]; weights `weight` and `bias` [C].
  */
-export function groupNorm(
-  scope: Scope,
-  x: Value,
-  { groups = 32, epsilon }: { groups?: number; epsilon: number },
-): Value {
+export function groupNorm(scope: Scope, x: Value, { groups, epsilon }: { groups: number; epsilon: number }): Value {
   const channels = numberAt(x, 1)
   if (channels % groups !== 0) {
     const problem = `${channels} channels, expected a multiple of ${groups}`

@@ -44,7 +44,7 @@ describe('a configuration that does not divide is an error with its path', () =>
 
   test('channels into groups', () => {
     const x = graph.input('x', [1, 48, 4, 4])
-    expect(() => groupNorm(scope.at('norm'), x, { epsilon: 1e-6 })).toThrow(
+    expect(() => groupNorm(scope.at('norm'), x, { groups: 32, epsilon: 1e-6 })).toThrow(
       'middle_block.1.norm: 48 channels, expected a multiple of 32',
     )
   })

@@ -27,11 +27,15 @@ export interface WeightSource {
   get(name: string, shape: readonly number[]): WeightEntry | undefined
 }
 
+/** A value that takes the place of a weight, such as an input that is fed while it is being trained. */
+export type StandIn = (path: string, shape: readonly number[]) => Value | undefined
+
 export interface ScopeOptions {
   readonly graph: Graph
   readonly weights: WeightSource
   readonly emit?: Emit
   readonly adapter?: Adapter
+  readonly standIn?: StandIn
 }
 
 /**
@@ -43,28 +47,24 @@ export class Scope {
   readonly graph: Graph
   readonly emit: Emit
   readonly adapter: Adapter | undefined
-  readonly #weights: WeightSource
+  readonly #options: ScopeOptions
 
-  constructor({ graph, weights, emit = float32Emit, adapter }: ScopeOptions, path = '') {
+  constructor(options: ScopeOptions, path = '') {
     this.path = path
-    this.graph = graph
-    this.emit = emit
-    this.adapter = adapter
-    this.#weights = weights
+    this.graph = options.graph
+    this.emit = options.emit ?? float32Emit
+    this.adapter = options.adapter
+    this.#options = options
   }
 
   /** The place `name` below this one. */
   at(name: string | number): Scope {
-    const { graph, emit, adapter } = this
-    const options = { graph, weights: this.#weights, emit, ...(adapter && { adapter }) }
-    return new Scope(options, this.#join(`${name}`))
+    return new Scope(this.#options, this.#join(`${name}`))
   }
 
   /** The same place with another way of writing the graph. */
   with(emit: Partial<Emit>): Scope {
-    const { graph, adapter } = this
-    const options = { graph, weights: this.#weights, emit: { ...this.emit, ...emit }, ...(adapter && { adapter }) }
-    return new Scope(options, this.path)
+    return new Scope({ ...this.#options, emit: { ...this.emit, ...emit } }, this.path)
   }
 
   /**
@@ -78,7 +78,9 @@ export class Scope {
   /** The same in the element type it enters with, for tables of which only some rows are worth a cast. */
   stored(name: string, shape: readonly number[], x?: ValueType): Value {
     const path = this.#join(name)
-    const entry = this.#weights.get(path, shape)
+    const standIn = this.#options.standIn?.(path, shape)
+    if (standIn) return standIn
+    const entry = this.#options.weights.get(path, shape)
     const expected = x ? `${shapeText(shape)}, as x is ${shapeText(x.shape)}` : shapeText(shape)
     if (!entry) {
       throw new StudioError('wrong-architecture', `${path}: missing, expected ${expected}`, { field: path })

@@ -23,7 +23,7 @@ export function recorded(part: 'text' | 'unet' | 'vae'): readonly Recorded[] {
     .filter(([name]) => name.startsWith(`${part}/`))
     .map(([name, { config, size, skip, tiling, tokenMergingRatio }]) => ({
       name,
-      config: { ...sd1, [part]: config },
+      config: { ...sd1, [part]: { ...sd1[part], ...config } },
       size: size ?? [0, 0],
       skip: skip ?? 0,
       isTiling: tiling ?? false,
