@@ -7,13 +7,16 @@ import type { Matrix } from './matrix.ts'
  */
 export type LayerAdapter = LowRank | Hadamard | Kronecker | Scaling | Difference | Rotation | Butterfly | Glora
 
-/** LoRA (Hu et al. 2021) and LoCon: ΔW = scale · up·down. */
+/**
+ * LoRA (Hu et al. 2021) and LoCon: ΔWᵀ = scale · down·up. Both matrices lie as the rows of x multiply them, so that a
+ * graph can be fed without another pass over their numbers.
+ */
 export interface LowRank {
   readonly family: 'lora'
-  /** [out, rank]. */
-  readonly up: Matrix
-  /** [rank, columns]; a middle tensor of the Tucker form is multiplied in. */
+  /** [columns, rank]; a middle tensor of the Tucker form is multiplied in. */
   readonly down: Matrix
+  /** [rank, out]. */
+  readonly up: Matrix
   /** alpha / rank of the file; 1 where it has no alpha. */
   readonly scale: number
   readonly magnitude?: Magnitude

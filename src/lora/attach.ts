@@ -18,7 +18,7 @@ export function reachOf({ branches }: NetworkPlan): Reach {
 }
 
 /**
- * Puts a low-rank branch beside each layer in reach: y + U·D·x, both matrices inputs of the graph. U has a dimension
+ * Puts a low-rank branch beside each layer in reach: y + x·D·U, both matrices inputs of the graph. U has a dimension
  * for the batch, so that every row has strengths of its own: they are multiplied into the small matrix beforehand
  * rather than into the layer's many points. `branchSites` and `branchFeeds` tell what to feed.
  */
@@ -26,7 +26,7 @@ export function attachBranches(reach: Reach): Adapter {
   return (site, x, y) => (isWithin(reach, site.path) ? add(y, branch(site, x, y)) : y)
 }
 
-/** A layer with a branch. Its inputs are `path.lora_down` [rank, …ins] and `path.lora_up` [batch, out, rank]. */
+/** A layer with a branch. Its inputs are `path.lora_down` […ins, rank] and `path.lora_up` [batch, rank, out]. */
 export interface BranchSite {
   readonly path: string
   /** Input features, and a kernel of more than one point. */
@@ -43,19 +43,19 @@ function branch(site: LayerSite, x: Value, y: Value): Value {
   const batch = y.shape[0]!
   const [out, channels, kernel] = weightShape as readonly [number, number, number?]
   const isPoint = kind === 'linear' || (kernel === 1 && site.stride === 1)
-  const down = graph.input(path + downSuffix, [rank, ...weightShape.slice(1, isPoint ? 2 : 4)])
-  const up = graph.input(path + upSuffix, [batch, out, rank])
+  const down = graph.input(path + downSuffix, [...weightShape.slice(1, isPoint ? 2 : 4), rank])
+  const up = graph.input(path + upSuffix, [batch, rank, out])
 
   if (kind === 'linear') {
     const tokens = x.shape.length === 2 ? reshape(x, [batch, 1, channels]) : x
-    return reshape(matmul(matmul(tokens, transpose(down, [1, 0])), transpose(up, [0, 2, 1])), y.shape)
+    return reshape(matmul(matmul(tokens, down), up), y.shape)
   }
   const points = mulDims(...y.shape.slice(2))
   // A kernel of one point is a matrix product, which needs no convolution.
   const low = isPoint
-    ? matmul(down, reshape(x, [batch, channels, points]))
-    : reshape(convolved(site, x, down), [batch, rank, points])
-  return reshape(matmul(up, low), y.shape)
+    ? matmul(transpose(down, [1, 0]), reshape(x, [batch, channels, points]))
+    : reshape(convolved(site, x, transpose(down, [3, 0, 1, 2])), [batch, rank, points])
+  return reshape(matmul(transpose(up, [0, 2, 1]), low), y.shape)
 }
 
 function convolved({ stride, padding }: LayerSite, x: Value, down: Value): Value {
@@ -110,44 +110,29 @@ export function branchFeeds(
 /** The branches of one layer as one. */
 function stacked(branches: readonly Branch[], { ins, out }: BranchSite, batch: number): { down: Feed; up: Feed } {
   const columns = sizeOf(ins)
-  const rank = branches.reduce((sum, { adapter }) => sum + adapter.up.shape[1], 0)
+  const rank = branches.reduce((sum, { adapter }) => sum + adapter.up.shape[0], 0)
   if (rank === 0) {
     const zeros = (shape: readonly number[]) => ({ shape, data: new Float32Array(sizeOf(shape)) })
-    return { down: zeros([1, ...ins]), up: zeros([batch, out, 1]) }
+    return { down: zeros([...ins, 1]), up: zeros([batch, 1, out]) }
   }
 
   const [first, ...others] = branches
-  const down = others.length === 0 ? first!.adapter.down.data : new Float32Array(rank * columns)
-  const up = new Float32Array(batch * out * rank)
+  const down = others.length === 0 ? first!.adapter.down.data : new Float32Array(columns * rank)
+  const up = new Float32Array(batch * rank * out)
   let from = 0
   for (const { adapter, strength } of branches) {
-    const own = adapter.up.shape[1]
-    if (others.length > 0) down.set(adapter.down.data, from * columns)
+    const own = adapter.up.shape[0]
+    for (let i = 0; others.length > 0 && i < columns; i++) {
+      down.set(adapter.down.data.subarray(i * own, (i + 1) * own), i * rank + from)
+    }
     for (let row = 0; row < batch; row++) {
-      const start = row * out * rank + from
       const scale = strengthOf(strength, row, batch) * adapter.scale
-      scaleInto(up, adapter.up.data, scale, { width: own, stride: rank, start })
+      const start = (row * rank + from) * out
+      for (let i = 0; i < own * out; i++) up[start + i] = scale * adapter.up.data[i]!
     }
     from += own
   }
-  return { down: { shape: [rank, ...ins], data: down }, up: { shape: [batch, out, rank], data: up } }
-}
-
-/** scale · x, whose rows have `width` numbers, into rows `stride` apart. */
-function scaleInto(
-  to: Float32Array,
-  x: Float32Array,
-  scale: number,
-  { width, stride, start }: { width: number; stride: number; start: number },
-): void {
-  // A network alone has its numbers in one run: most of the time a switch takes goes here.
-  if (width === stride) {
-    for (let at = 0; at < x.length; at++) to[start + at] = scale * x[at]!
-    return
-  }
-  for (let at = 0, row = start; at < x.length; row += stride) {
-    for (let column = row; column < row + width; column++, at++) to[column] = scale * x[at]!
-  }
+  return { down: { shape: [...ins, rank], data: down }, up: { shape: [batch, rank, out], data: up } }
 }
 
 function strengthOf(strength: Strength, row: number, batch: number): number {

@@ -47,9 +47,10 @@ export const families: Readonly<Record<Family, FamilyReader>> = {
       return is(up, rows, rank) && isDownRight
     },
     read: (tensors, { rows, inputs, points }) => {
-      const up = tensors.matrix('lora_up', rows)
+      const up = transposed(tensors.matrix('lora_up', rows))
       const { down, rank } = lowSide(tensors, { core: 'lora_mid', side: 'lora_down' }, inputs * points)
-      return { family: 'lora', up, down, scale: scaleOf(tensors, rank), ...magnitudeOf(tensors, rows) }
+      const scale = scaleOf(tensors, rank)
+      return { family: 'lora', down: transposed(down), up, scale, ...magnitudeOf(tensors, rows) }
     },
   },
 

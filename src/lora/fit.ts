@@ -12,7 +12,7 @@ import {
 } from './families.ts'
 import type { Part } from './keys.ts'
 import { layerNames } from './layerNames.ts'
-import { asMatrix, type Matrix } from './matrix.ts'
+import { asMatrix, type Matrix, transposed } from './matrix.ts'
 import type { Network, NetworkModule } from './network.ts'
 
 /** A network whose numbers have been read and brought to the layers of one model. */
@@ -64,7 +64,7 @@ export function fitNetwork(network: Network, weights: ReadonlyMap<string, Weight
   for (const { module, path, layer } of matched) {
     const tensors = tensorsOf(network, module)
     const adapter = families[module.family].read(tensors, narrowed(module, layer))
-    const isEmpty = adapter.family === 'lora' && adapter.up.shape[1] === 0
+    const isEmpty = adapter.family === 'lora' && adapter.up.shape[0] === 0
     if (!isEmpty) layers.set(path, widened(adapter, layer))
   }
   return { network, layers, unmatched }
@@ -104,7 +104,7 @@ function widened(adapter: LayerAdapter, { inputs, points }: LayerShape): LayerAd
   const wide = (x: Matrix): Matrix => withColumns(x, inputs * points)
   switch (adapter.family) {
     case 'lora':
-      return { ...adapter, down: wide(adapter.down) }
+      return { ...adapter, down: transposed(wide(transposed(adapter.down))) }
     case 'loha':
       return { ...adapter, b1: wide(adapter.b1), b2: wide(adapter.b2) }
     case 'full':

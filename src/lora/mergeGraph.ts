@@ -50,7 +50,7 @@ function deltaOf(adapter: LayerAdapter, place: Place): Value {
   const scaled = (x: Value, scale: number) => mul(x, feed('scale', { shape: [], data: Float32Array.of(scale) }))
   switch (adapter.family) {
     case 'lora':
-      return scaled(matmul(feed('up', adapter.up), feed('down', adapter.down)), adapter.scale)
+      return scaled(transpose(matmul(feed('down', adapter.down), feed('up', adapter.up)), [1, 0]), adapter.scale)
     case 'loha': {
       const first = matmul(feed('a1', adapter.a1), feed('b1', adapter.b1))
       return scaled(mul(first, matmul(feed('a2', adapter.a2), feed('b2', adapter.b2))), adapter.scale)

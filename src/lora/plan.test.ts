@@ -66,7 +66,7 @@ describe('planning networks', () => {
 
   test('keeps the first ranks, at the scale of all', () => {
     const [branch] = planNetworks([{ network: lora, ...at(1), dyn: 2 }]).branches.get(toQPath)!
-    expect(branch!.adapter).toMatchObject({ up: { shape: [32, 2] }, down: { shape: [2, 32] }, scale: 1 })
+    expect(branch!.adapter).toMatchObject({ up: { shape: [2, 32] }, down: { shape: [32, 2] }, scale: 1 })
   })
 
   test('cannot merge at several strengths in one batch', () => {

@@ -89,15 +89,15 @@ function isTable(path: string): boolean {
 /** The adapter with its first `dyn` ranks; alpha is still divided by the rank of the file. */
 function truncated(adapter: LayerAdapter, dyn: number | undefined): LayerAdapter {
   if (dyn === undefined || dyn <= 0 || adapter.family !== 'lora') return adapter
-  const [out, rank] = adapter.up.shape
-  const columns = adapter.down.shape[1]
+  const [rank, out] = adapter.up.shape
+  const [columns] = adapter.down.shape
   if (dyn >= rank) return adapter
-  const up = new Float32Array(out * dyn)
-  for (let row = 0; row < out; row++) up.set(adapter.up.data.subarray(row * rank, row * rank + dyn), row * dyn)
+  const down = new Float32Array(columns * dyn)
+  for (let i = 0; i < columns; i++) down.set(adapter.down.data.subarray(i * rank, i * rank + dyn), i * dyn)
   return {
     ...adapter,
-    up: { shape: [out, dyn], data: up },
-    down: { shape: [dyn, columns], data: adapter.down.data.subarray(0, dyn * columns) },
+    down: { shape: [columns, dyn], data: down },
+    up: { shape: [dyn, out], data: adapter.up.data.subarray(0, dyn * out) },
   }
 }
 
