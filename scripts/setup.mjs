@@ -12,7 +12,12 @@ const oldestNode = [20, 15]
 
 function fingerprint(files) {
   const hash = createHash('sha256')
-  for (const file of files) hash.update(file).update('\0').update(readFileSync(join(root, file))).update('\0')
+  for (const file of files)
+    hash
+      .update(file)
+      .update('\0')
+      .update(readFileSync(join(root, file)))
+      .update('\0')
   return hash.digest('hex')
 }
 
@@ -34,7 +39,9 @@ function step(title, command, args) {
     shell: process.platform === 'win32',
   })
   if (status === 0) return
-  process.stderr.write(`${command} ${args.join(' ')} failed${error ? `: ${error.message}` : ` with status ${status}`}\n`)
+  process.stderr.write(
+    `${command} ${args.join(' ')} failed${error ? `: ${error.message}` : ` with status ${status}`}\n`,
+  )
   process.exit(1)
 }
 
