@@ -16,7 +16,9 @@ export interface OpParams {
   Div: None
   Neg: None
   Sqrt: None
+  Abs: None
   Exp: None
+  Log: None
   Sin: None
   Cos: None
   Tanh: None

@@ -24,8 +24,14 @@ export const neg = (x: Value) => one('Neg', [x], {})
 /** √x. */
 export const sqrt = (x: Value) => one('Sqrt', [x], {})
 
+/** |x|, whose derivative at 0 is taken to be 0. */
+export const abs = (x: Value) => one('Abs', [x], {})
+
 /** eˣ. */
 export const exp = (x: Value) => one('Exp', [x], {})
+
+/** The natural logarithm. */
+export const log = (x: Value) => one('Log', [x], {})
 
 /** Sine of radians. */
 export const sin = (x: Value) => one('Sin', [x], {})

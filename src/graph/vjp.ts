@@ -27,7 +27,12 @@ export const vjp: { readonly [Op in OpName]: Vjp<Op> | null } = {
   Div: (dy, y, [a, b]) => [sumTo(div(dy, b!), a!.shape), sumTo(neg(div(mul(dy, y), b!)), b!.shape)],
   Neg: (dy) => [neg(dy)],
   Sqrt: (dy, y) => [div(dy, mul(y, 2))],
+  Abs: (dy, _, [x]) => {
+    const zero = ops.constant(x!.graph, 0)
+    return [where(ops.less(0, x!), dy, where(ops.less(x!, 0), neg(dy), zero))]
+  },
   Exp: (dy, y) => [mul(dy, y)],
+  Log: (dy, _, [x]) => [div(dy, x!)],
   Sin: (dy, _, [x]) => [mul(dy, cos(x!))],
   Cos: (dy, _, [x]) => [neg(mul(dy, sin(x!)))],
   Tanh: (dy, y) => [mul(dy, sub(1, mul(y, y)))],
