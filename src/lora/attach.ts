@@ -127,12 +127,15 @@ function stacked(branches: readonly Branch[], { ins, out }: BranchSite, batch: n
     }
     for (let row = 0; row < batch; row++) {
       const scale = strengthOf(strength, row, batch) * adapter.scale
-      const start = (row * rank + from) * out
-      for (let i = 0; i < own * out; i++) up[start + i] = scale * adapter.up.data[i]!
+      scaleInto(up, adapter.up.data, scale, (row * rank + from) * out)
     }
     from += own
   }
   return { down: { shape: [...ins, rank], data: down }, up: { shape: [batch, rank, out], data: up } }
+}
+
+function scaleInto(to: Float32Array, x: Float32Array, scale: number, start: number): void {
+  for (let i = 0; i < x.length; i++) to[start + i] = scale * x[i]!
 }
 
 function strengthOf(strength: Strength, row: number, batch: number): number {
