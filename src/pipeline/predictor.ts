@@ -53,7 +53,7 @@ export function unetSession(
   const isOpen = tokenMergingRatio === 0 && size.height % multiple === 0 && size.width % multiple === 0
   const place = isOpen ? 'open' : `${size.height}x${size.width}`
   const key = [adapted.key, 'unet', branches?.reach ?? '', tiling ? 'tiling' : '', tokenMergingRatio, place].join('|')
-  return pool.get('unet', key, 'mapped', () =>
+  return pool.get('unet', key, 'auto', () =>
     unetGraph(config, {
       weights: adapted.weights,
       emit: { ...float32Emit, padding: tiling ? 'circular' : 'zeros' },

@@ -16,7 +16,7 @@ export interface Piece {
 }
 
 /** Outputs of a piece come to about this many bytes, which is what packing needs beside them. */
-const pieceBytes = 2 ** 26
+const pieceBytes = 2 ** 28
 
 /** Splits a graph at the last values that depend on nothing but weights, such as casts and other orders of numbers. */
 export function hoist(graph: Graph): Hoisted {
