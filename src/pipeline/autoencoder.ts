@@ -1,6 +1,7 @@
 import { decoderGraph, encoderGraph } from '../models/graphs.ts'
 import { float32Emit } from '../nn/emit.ts'
 import { combine } from '../tensor/combine.ts'
+import { normalStream } from '../tensor/random.ts'
 import { rows, stack, type Tensor } from '../tensor/tensor.ts'
 import type { Model } from './model.ts'
 import type { SessionPool } from './sessionPool.ts'
@@ -18,8 +19,32 @@ const encoderTiles: Tiling = { size: 96 * latentScale, overlap: 16 * latentScale
 export interface Autoencoder {
   /** Latents [B, 4, h, w], scaled as the UNet knows them → pictures [B, 3, 8h, 8w] in about −1…1. */
   decode(latent: Tensor): Promise<Tensor>
-  /** Pictures [B, 3, 8h, 8w] in −1…1 → latents: the mean of what the encoder thinks possible, scaled. */
-  encode(pixels: Tensor): Promise<Tensor>
+  /** Pictures [B, 3, 8h, 8w] in −1…1 → the latents they may have. */
+  encode(pixels: Tensor): Promise<Posterior>
+}
+
+/** Latents [B, 4, h, w] that a picture may have, each number normal around a mean; scaled as the UNet knows them. */
+export interface Posterior {
+  readonly mean: Tensor
+  readonly deviation: Tensor
+}
+
+/**
+ * Latents drawn from a posterior, one for each seed; where there is one picture for all seeds, it is drawn from again.
+ * The reference draws from PyTorch's global generator, which the noise of a picture with the same seed has just
+ * seeded; the deviation of a trained VAE is so small that nobody sees it, but rounding does.
+ */
+export function drawLatents({ mean, deviation }: Posterior, seeds: readonly number[]): Tensor {
+  const count = mean.shape[0]!
+  return stack(
+    seeds.map((seed, i) => {
+      const row = i % count
+      const own = rows(mean, row, row + 1)
+      const spread = rows(deviation, row, row + 1).data
+      const noise = normalStream('cpu', seed)(own.shape).data
+      return { shape: own.shape, data: own.data.map((value, k) => value + spread[k]! * noise[k]!) }
+    }),
+  )
 }
 
 /** The VAE of a model; pictures pass it one by one. `isTiling` makes opposite edges meet. */
@@ -38,8 +63,7 @@ export function autoencoder(model: Model, isTiling: boolean, pool: SessionPool):
     const session = await pool.get('encoder', `${key}|encoder`, 'mapped', () => encoderGraph(config, options))
     const { moments } = await session.run({ picture })
     if (!moments) throw new Error('internal: an encoder without moments')
-    const [, channels, height, width] = moments.shape as [number, number, number, number]
-    return { shape: [1, channels / 2, height, width], data: moments.data.slice(0, moments.data.length / 2) }
+    return moments
   }
 
   return {
@@ -50,9 +74,28 @@ export function autoencoder(model: Model, isTiling: boolean, pool: SessionPool):
     },
     async encode(pixels) {
       const isLarge = pixels.shape[2]! * pixels.shape[3]! > largestWhole * latentScale ** 2
-      const means = await oneByOne(pixels, (one) => (isLarge ? inTiles(one, encoderTiles, encodeOne) : encodeOne(one)))
-      return combine([config.scaleFactor, means])
+      const moments = await oneByOne(pixels, (one) =>
+        isLarge ? inTiles(one, encoderTiles, encodeOne) : encodeOne(one),
+      )
+      return posteriorOf(moments, config.scaleFactor)
     },
+  }
+}
+
+/** Moments [B, 2·z, h, w]: means, then log-variances. */
+function posteriorOf({ shape, data }: Tensor, scale: number): Posterior {
+  const [batch, both, height, width] = shape as [number, number, number, number]
+  const size = (both / 2) * height * width
+  const half = (which: 0 | 1, of: (value: number) => number): Tensor => ({
+    shape: [batch, both / 2, height, width],
+    data: Float32Array.from({ length: batch * size }, (_, i) => {
+      const row = Math.floor(i / size)
+      return of(data[(2 * row + which) * size + (i % size)]!)
+    }),
+  })
+  return {
+    mean: half(0, (mean) => scale * mean),
+    deviation: half(1, (logVariance) => scale * Math.exp(Math.min(Math.max(logVariance, -30), 20) / 2)),
   }
 }
 

@@ -27,6 +27,8 @@ export interface StepProgress {
   /** Steps done, and as many as are expected in this pass. */
   readonly step: number
   readonly steps: number
+  /** The latents after the step, in the sampler's own scaling. */
+  readonly latent: Tensor
   /** The model's estimate of the finished latents, [batch, 4, h, w]: what previews show. */
   readonly denoised: Tensor
 }
@@ -35,6 +37,8 @@ export interface StepProgress {
 export interface SampledBatch {
   /** [batch, 4, h, w]. */
   readonly latent: Tensor
+  /** Those of the start pictures, where there are such. */
+  readonly original: Tensor | undefined
   /** The VAE that goes with the model that painted last. */
   readonly vae: Autoencoder
   /** The first pass decoded, [batch, 3, H, W], where it was to be kept. */
@@ -76,8 +80,9 @@ export async function* sampleBatch(
 
   const { hires } = recipe
   if (hires?.firstPicture) return yield* hiresPass(job, batch, hires, painter, undefined)
-  const first = yield* firstPass(job, batch, painter, timeline, start)
-  if (!hires || job.interrupt?.aborted) return { ...first, firstPass: undefined }
+  const original = start?.latentsOf(batch.images)
+  const first = yield* firstPass(job, batch, painter, timeline, start, original)
+  if (!hires || job.interrupt?.aborted) return { ...first, original, firstPass: undefined }
   return yield* hiresPass(job, batch, hires, first.painter, first.latent)
 }
 
@@ -88,11 +93,12 @@ async function* firstPass(
   painter: Painter,
   timeline: Timeline,
   start: StartState | undefined,
+  original: Tensor | undefined,
 ): AsyncGenerator<StepProgress, { latent: Tensor; vae: Autoencoder; painter: Painter }> {
   const { recipe, facts } = job
   const { init, sampling } = recipe
   const size = [Math.floor(recipe.height / latentScale), Math.floor(recipe.width / latentScale)] as const
-  const shape = (start?.latent.shape.slice(1) ?? [latentChannels(painter), ...size]) as [number, number, number]
+  const shape = (original?.shape.slice(1) ?? [latentChannels(painter), ...size]) as [number, number, number]
   const draw = noiseOf(recipe, batch.images, shape)
   let noise = draw()
   if (init && init.noiseMultiplier !== 1) {
@@ -105,18 +111,18 @@ async function* firstPass(
   if (init && sampling.extraNoise > 0) facts.set('Extra noise', asWritten(sampling.extraNoise))
   noteSampler(recipe, laidOut.choice, facts)
 
-  const x = laidOut.plan.start(noise, start?.latent, sampling.extraNoise)
+  const x = laidOut.plan.start(noise, original, sampling.extraNoise)
   const seen = start && seenOf(recipe, start)
   const result = yield* walk(job, batch, 'first', painter, laidOut, x, {
     draw,
     seen,
-    blend: start && blendOf(recipe, start),
+    blend: start && original && blendOf(recipe, start, original),
     timeline,
     prompts: batch.images,
   })
   const masked = start?.masked
-  const isHard = masked && !init?.mask?.soft
-  const latent = isHard ? pasteUnmasked(result.latent, start.latent, masked.latentMask) : result.latent
+  const isHard = masked && original && !init?.mask?.soft
+  const latent = isHard ? pasteUnmasked(result.latent, original, masked.latentMask) : result.latent
   return { ...result, latent }
 }
 
@@ -138,8 +144,8 @@ async function* hiresPass(
   }
   const prompts = hires.prompts.slice(batch.first, batch.first + batch.images.length)
   const prompt = prompts[0]!.prompt
-  const upscaler = latentUpscalers.has(hires.upscaler) ? undefined : await studio.upscaler(hires.upscaler, recipe.tiles)
-  const start = await hiresStart({ ...recipe, batchSize: batch.images.length }, hires, latent, vaes, upscaler)
+  const upscaler = latentUpscalers.has(hires.upscaler) ? undefined : studio.upscaler(hires.upscaler, recipe.tiles)
+  const start = await hiresStart(recipe, batch.images, hires, latent, vaes, upscaler)
 
   noteNetworks(job, [batch.images[0]!.prompt, prompt])
   const adapted = await adaptModel(job, model, prompt)
@@ -173,7 +179,7 @@ async function* hiresPass(
     timeline,
     prompts,
   })
-  return { ...result, firstPass: hires.keepFirstPass ? start.decoded : undefined }
+  return { ...result, original: undefined, firstPass: hires.keepFirstPass ? start.decoded : undefined }
 }
 
 /** What a pass needs besides where it starts. */
@@ -214,7 +220,16 @@ async function* walk(
   for await (const { x: next, denoised } of steps) {
     latent = job.interrupt?.aborted ? denoised : next
     step++
-    yield { kind: 'step', pass, batch: batch.index, batches: batch.count, step, steps: laidOut.plan.steps, denoised }
+    yield {
+      kind: 'step',
+      pass,
+      batch: batch.index,
+      batches: batch.count,
+      step,
+      steps: laidOut.plan.steps,
+      latent: next,
+      denoised,
+    }
     // The runtime holds the thread while it computes: signals and other callers get their turn here.
     await setImmediate()
     checkCancelled(job)
@@ -258,7 +273,7 @@ function takeoverOf(
 }
 
 /** Puts what is not to be painted back into a latent: at every step a little when soft, entirely when not. */
-function blendOf({ init }: Recipe, { latent: original, masked }: StartState): Walk['blend'] {
+function blendOf({ init }: Recipe, { masked }: StartState, original: Tensor): Walk['blend'] {
   if (!masked) return undefined
   const soft = init?.mask?.soft
   if (!soft) return (latent) => pasteUnmasked(latent, original, masked.latentMask)

@@ -6,17 +6,23 @@ import { rows, type Tensor } from '../tensor/tensor.ts'
 import type { MaskedState, StartState } from './initLatent.ts'
 import type { Mask, Recipe } from './recipe.ts'
 
+/** A batch's latents, and those of the start pictures. */
+interface Latents {
+  readonly latent: Tensor
+  readonly original: Tensor | undefined
+}
+
 /** Decoded pictures as they are handed out: colours matched and what was not to be painted laid over them. */
 export function finishPictures(
   recipe: Recipe,
   start: StartState | undefined,
-  latent: Tensor,
+  { latent, original }: Latents,
   pictures: readonly Rgb8[],
 ): Rgb8[] {
   if (!start) return [...pictures]
   const mask = recipe.init?.mask
   const overlays =
-    mask && start.masked && mask.overlay ? overlaysOf(recipe, mask, start, start.masked, latent) : undefined
+    mask && start.masked && mask.overlay ? overlaysOf(recipe, mask, start.masked, { latent, original }) : undefined
   return pictures.map((picture, i) => {
     const colored = start.colors ? matchColors(picture, start.colors[i]!) : picture
     return overlays ? withOverlay(colored, overlays[i]!, start.masked?.prepared.region) : colored
@@ -26,21 +32,14 @@ export function finishPictures(
 function overlaysOf(
   recipe: Recipe,
   mask: Mask,
-  start: StartState,
   masked: MaskedState,
-  latent: Tensor,
+  { latent, original: before }: Latents,
 ): readonly Rgba8[] {
   const { soft } = mask
-  if (!soft) return masked.overlays
+  if (!soft || !before) return masked.overlays
   const { region } = masked.prepared
   return masked.originals.map((original, i) => {
-    const changed = differenceMask(
-      rows(start.latent, i, i + 1),
-      rows(latent, i, i + 1),
-      masked.latentMask,
-      soft,
-      recipe,
-    )
+    const changed = differenceMask(rows(before, i, i + 1), rows(latent, i, i + 1), masked.latentMask, soft, recipe)
     return overlayOf(original, region ? uncroppedMask(changed, original.width, original.height, region) : changed)
   })
 }

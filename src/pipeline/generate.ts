@@ -9,6 +9,7 @@ import { finishPictures } from './finish.ts'
 import { type Facts, type Framing, infotextOf } from './infotext.ts'
 import { type StartState, startFrom } from './initLatent.ts'
 import { checkCancelled, type Job } from './job.ts'
+import { tinyDecode } from './preview.ts'
 import type { FileIdentity, Recipe } from './recipe.ts'
 import { usesEtaSeedDelta } from './sampling.ts'
 import type { Studio } from './studio.ts'
@@ -81,8 +82,12 @@ export async function* generate(
   const images: GeneratedImage[] = []
   for (const batch of batchesOf(recipe)) {
     const sampled = yield* sampleBatch(job, batch, start)
-    const decoded = await sampled.vae.decode(sampled.latent)
-    const pictures = finishPictures(recipe, start, sampled.latent, fromPixels(decoded))
+    const { tinyDecoder } = recipe
+    if (tinyDecoder) facts.set('VAE Decoder', 'TAESD')
+    const decoded = tinyDecoder
+      ? await tinyDecode(studio, tinyDecoder.path, sampled.latent)
+      : await sampled.vae.decode(sampled.latent)
+    const pictures = finishPictures(recipe, start, sampled, fromPixels(decoded))
     const firstPasses = sampled.firstPass && fromPixels(sampled.firstPass)
     const framing = await framingOf(job, hash)
     for (const [i, picture] of pictures.entries()) {
@@ -115,7 +120,7 @@ async function startOf(job: Job): Promise<StartState | undefined> {
   if (!init) return undefined
   facts.set('Denoising strength', pythonFloat(init.denoisingStrength))
   const vae = autoencoder(studio.model(recipe), recipe.tiling, studio.pool)
-  const upscaler = init.upscaler === undefined ? undefined : await studio.upscaler(init.upscaler, recipe.tiles)
+  const upscaler = init.upscaler === undefined ? undefined : studio.upscaler(init.upscaler, recipe.tiles)
   return startFrom(recipe, init, vae, upscaler, facts)
 }
 

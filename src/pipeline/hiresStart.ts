@@ -1,11 +1,10 @@
 import { interpolate } from '../image/interpolate.ts'
 import { fromPixels, toPixels } from '../image/pixels.ts'
-import { stack, type Tensor } from '../tensor/tensor.ts'
-import type { Autoencoder } from './autoencoder.ts'
-import { latentScale } from './autoencoder.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { type Autoencoder, drawLatents, latentScale } from './autoencoder.ts'
 import { hiresSize } from './hiresSize.ts'
 import { latentUpscalers } from './latentUpscale.ts'
-import type { Hires, Recipe } from './recipe.ts'
+import type { Hires, ImagePlan, Recipe } from './recipe.ts'
 import { type UpscaleStep, upscale } from './upscale.ts'
 
 /** Where the second pass starts. */
@@ -25,16 +24,18 @@ export interface HiresVaes {
 /** Enlarges what the first pass made: its latent, or its picture. `upscaler` serves the second way. */
 export async function hiresStart(
   recipe: Recipe,
+  images: readonly ImagePlan[],
   hires: Hires,
   latent: Tensor | undefined,
   vaes: HiresVaes,
   upscaler: UpscaleStep | undefined,
 ): Promise<HiresStart> {
+  const seeds = images.map(({ seed }) => seed)
   const { upscaled, cut } = hiresSize(hires.target, recipe)
   const mode = latentUpscalers.get(hires.upscaler)
-  const given = hires.firstPicture && repeated(toPixels([hires.firstPicture]), recipe.batchSize)
+  const given = hires.firstPicture && toPixels([hires.firstPicture])
   if (mode) {
-    const source = latent ?? (await vaes.second.encode(given!))
+    const source = latent ?? drawLatents(await vaes.second.encode(given!), seeds)
     const size = [Math.floor(upscaled.height / latentScale), Math.floor(upscaled.width / latentScale)] as const
     const decoded = hires.keepFirstPass && latent ? await vaes.first.decode(latent) : undefined
     return { latent: cutAround(interpolate(source, size, mode), cut), decoded }
@@ -44,7 +45,7 @@ export async function hiresStart(
   for (const picture of fromPixels(decoded)) {
     enlarged.push(await upscale(picture, upscaled.width, upscaled.height, upscaler))
   }
-  return { latent: cutAround(await vaes.second.encode(toPixels(enlarged)), cut), decoded }
+  return { latent: cutAround(drawLatents(await vaes.second.encode(toPixels(enlarged)), seeds), cut), decoded }
 }
 
 /** The latent without so many rows and columns; of an odd number the larger half goes at the end. */
@@ -63,8 +64,4 @@ function cutAround(latent: Tensor, cut: { readonly width: number; readonly heigh
     }
   }
   return { shape: [batch, channels, newHeight, newWidth], data }
-}
-
-function repeated(batch: Tensor, count: number): Tensor {
-  return stack(Array<Tensor>(count).fill(batch))
 }

@@ -7,21 +7,21 @@ import { type Box, crop, invert, type L8, type Rgb8, type Rgba8 } from '../image
 import { toPixels } from '../image/pixels.ts'
 import { fitPicture, placed, type ResizeMode, scaledSize } from '../image/resizeMode.ts'
 import { combine } from '../tensor/combine.ts'
-import { stack, type Tensor } from '../tensor/tensor.ts'
-import { type Autoencoder, latentScale } from './autoencoder.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { type Autoencoder, drawLatents, latentScale } from './autoencoder.ts'
 import type { Facts } from './infotext.ts'
-import type { Init, Mask, Recipe } from './recipe.ts'
+import type { ImagePlan, Init, Mask, Recipe } from './recipe.ts'
 import { noiseOf } from './sampling.ts'
 import { type UpscaleStep, upscale } from './upscale.ts'
 
 /** The start of an img2img job, which all its batches share. */
 export interface StartState {
-  /** [batch, 4, h, w]. */
-  readonly latent: Tensor
+  /** The latents that a batch starts from, [batch, 4, h, w]. */
+  readonly latentsOf: (images: readonly ImagePlan[]) => Tensor
   readonly masked: MaskedState | undefined
   /** Pictures whose colours the results are matched to. */
   readonly colors: readonly Rgb8[] | undefined
-  /** The start pictures in −1…1 as the encoder saw them, [batch, 3, H, W]. */
+  /** The start pictures in −1…1 as the encoder saw them, one for all or one for each of a batch. */
   readonly pixels: Tensor
 }
 
@@ -56,17 +56,30 @@ export async function startFrom(
   const overlayMasks = prepared && sized.map((source) => maskLike(prepared.overlay, source, init.resize))
   const inputs: Rgb8[] = []
   for (const source of sized) inputs.push(await encoderInput(source, init, prepared, recipe, upscaler))
-  const pixels = repeated(toPixels(inputs), batchSize)
-  const encoded = repeated(await vae.encode(toPixels(inputs)), batchSize)
-  const latentSize = [Math.floor(height / latentScale), Math.floor(width / latentScale)] as const
-  const latent = init.resize === 'latent' ? interpolate(encoded, latentSize, 'bilinear') : encoded
+  const pixels = toPixels(inputs)
+  const posterior = await vae.encode(pixels)
+  const [latentHeight, latentWidth] = [Math.floor(height / latentScale), Math.floor(width / latentScale)]
+  const sizedLatents = (images: readonly ImagePlan[]) => {
+    const drawn = drawLatents(
+      posterior,
+      images.map(({ seed }) => seed),
+    )
+    return init.resize === 'latent' ? interpolate(drawn, [latentHeight, latentWidth], 'bilinear') : drawn
+  }
   const colors = init.colorCorrection ? eachOf(inputs, batchSize) : undefined
-  if (!init.mask || !prepared || !overlayMasks) return { latent, masked: undefined, colors, pixels }
+  const { mask } = init
+  if (!mask || !prepared || !overlayMasks) return { latentsOf: sizedLatents, masked: undefined, colors, pixels }
 
-  const [h, w] = latent.shape.slice(2) as [number, number]
-  const painted = latentMask(prepared.mask, w, h, { round: init.mask.round })
+  const [h, w] = posterior.mean.shape.slice(2) as [number, number]
+  const painted = latentMask(
+    prepared.mask,
+    init.resize === 'latent' ? latentWidth : w,
+    init.resize === 'latent' ? latentHeight : h,
+    { round: mask.round },
+  )
+  if (mask.content.startsWith('latent')) facts.set('Masked content', mask.content)
   return {
-    latent: withContent(latent, painted, init.mask, recipe, facts),
+    latentsOf: (images) => withContent(sizedLatents(images), painted, mask, recipe),
     masked: {
       prepared,
       latentMask: painted,
@@ -138,9 +151,8 @@ function cropped(source: Rgb8, region: Box): Rgb8 {
 }
 
 /** The latent with other content under the mask. */
-function withContent(latent: Tensor, mask: Tensor, { content }: Mask, recipe: Recipe, facts: Facts): Tensor {
+function withContent(latent: Tensor, mask: Tensor, { content }: Mask, recipe: Recipe): Tensor {
   if (content !== 'latent noise' && content !== 'latent nothing') return latent
-  facts.set('Masked content', content)
   const kept = pasteUnmasked(zerosLike(latent), latent, mask)
   if (content === 'latent nothing') return kept
   // The seeds are those of the first batch also for later ones; variation and resized seeds do not count.
@@ -170,10 +182,6 @@ function maskLike(mask: L8, { width, height }: Rgb8, resize: Init['resize']): L8
 /** One for each picture of a batch, where there is one for all. */
 function eachOf<T>(items: readonly T[], count: number): readonly T[] {
   return items.length === 1 ? Array<T>(count).fill(items[0]!) : items
-}
-
-function repeated(batch: Tensor, count: number): Tensor {
-  return batch.shape[0] === count ? batch : stack(Array<Tensor>(count).fill(batch))
 }
 
 function zerosLike({ shape, data }: Tensor): Tensor {

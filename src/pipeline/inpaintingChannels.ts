@@ -44,7 +44,7 @@ export async function inpaintingChannels(
     }
   }
   const pixels = shown.pixels.data.map((value, i) => value + shown.weight * (value * (1 - hidden[i % area]!) - value))
-  const encoded = await vae.encode({ shape: shown.pixels.shape, data: pixels })
+  const { mean: encoded } = await vae.encode({ shape: shown.pixels.shape, data: pixels })
   const mask = interpolate({ shape: [1, 1, fullHeight, fullWidth], data: hidden }, [height, width], 'nearest')
 
   const joined = Array.from({ length: batch }, (_, i) => {

@@ -103,10 +103,6 @@ export class Library {
     return listFiles(this.#models('VAE-taesd'), weightExtensions).find(({ stem }) => /taesd_decoder|taesd$/i.test(stem))
   }
 
-  previewEncoder(): CatalogEntry | undefined {
-    return listFiles(this.#models('VAE-taesd'), weightExtensions).find(({ stem }) => /taesd_encoder/i.test(stem))
-  }
-
   #models(folder: string): string {
     return join(this.dataDir, 'models', folder)
   }

@@ -28,7 +28,8 @@ export interface Recipe extends ModelFiles {
   readonly noise: Noise
   readonly tiling: boolean
   readonly tokenMerging: TokenMerging
-  readonly vaeMethods: VaeMethods
+  /** A small decoder's file that takes the place of the VAE's own decoder. */
+  readonly tinyDecoder: FileIdentity | undefined
   /** How much of the masked content inpainting checkpoints may not see. */
   readonly maskConditioning: number
 
@@ -160,11 +161,6 @@ export interface Noise {
 export interface TokenMerging {
   readonly ratio: number
   readonly hiresRatio: number
-}
-
-export interface VaeMethods {
-  readonly encode: 'Full' | 'TAESD'
-  readonly decode: 'Full' | 'TAESD' | 'Approx NN' | 'Approx cheap'
 }
 
 /** Starting from pictures instead of noise alone. */

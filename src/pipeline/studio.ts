@@ -62,7 +62,7 @@ export class Studio {
   }
 
   /** The upscaler of that name; undefined where Lanczos alone does it. */
-  async upscaler(name: string, tiles: UpscalerTiles): Promise<UpscaleStep | undefined> {
+  upscaler(name: string, tiles: UpscalerTiles): UpscaleStep | undefined {
     if (builtInUpscalers.some((builtIn) => builtIn === name)) return plainUpscaler(name)
     return modelUpscaler(this.library.upscaler(name, 'upscaler').path, tiles, this.pool)
   }

@@ -1,6 +1,6 @@
 import { StudioError } from '../../errors.ts'
 import { checkSizes } from '../limits.ts'
-import type { Init, ModelFiles, Recipe } from '../recipe.ts'
+import type { FileIdentity, Init, ModelFiles, Recipe } from '../recipe.ts'
 import type { Studio } from '../studio.ts'
 import { hiresOf, hiresSizes } from './hires.ts'
 import { imagesOf } from './images.ts'
@@ -69,7 +69,7 @@ export async function recipeFromRequest(
     noise: settings.noiseOf(fields, options, studio.gpuNoise),
     tiling: fields.tiling ?? options.tiling,
     tokenMerging: settings.tokenMergingOf(options, endpoint === 'img2img'),
-    vaeMethods: { encode: options.sd_vae_encode_method, decode: options.sd_vae_decode_method },
+    tinyDecoder: options.sd_vae_decode_method === 'TAESD' ? await tinyDecoderOf(studio) : undefined,
     maskConditioning: options.inpainting_mask_weight,
     init,
     hires,
@@ -89,8 +89,21 @@ function refuseUnsupported(fields: CommonFields, options: Options): void {
     throw new StudioError('unsupported', `${field}: ${what}`, { field })
   }
   if (fields.restore_faces ?? options.face_restoration) refuse('restore_faces', 'faces cannot be restored yet')
+  if (options.sd_vae_encode_method !== 'Full') {
+    refuse('override_settings.sd_vae_encode_method', 'pictures are encoded by the whole VAE only')
+  }
+  if (options.sd_vae_decode_method.startsWith('Approx')) {
+    refuse('override_settings.sd_vae_decode_method', 'pictures are decoded by the whole VAE or TAESD')
+  }
   if (options.hypertile_enable_unet) refuse('override_settings.hypertile_enable_unet', 'hypertile is not supported')
   if (options.hypertile_enable_vae) refuse('override_settings.hypertile_enable_vae', 'hypertile is not supported')
+}
+
+async function tinyDecoderOf({ library }: Studio): Promise<FileIdentity> {
+  const file = library.previewDecoder()
+  if (file) return library.identity(file.stem, file.path)
+  const field = 'override_settings.sd_vae_decode_method'
+  throw new StudioError('missing-file', `${field}: models/VAE-taesd holds no TAESD decoder`, { field })
 }
 
 /** Several start pictures make a batch of as many. */
