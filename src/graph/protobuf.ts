@@ -17,6 +17,13 @@ export class Message {
     return this.#push(Uint8Array.from(varint((field << 3) | 5))).#push(bytes)
   }
 
+  /** A double: wire type 1. */
+  double(field: number, value: number): this {
+    const bytes = new Uint8Array(8)
+    new DataView(bytes.buffer).setFloat64(0, value, true)
+    return this.#push(Uint8Array.from(varint((field << 3) | 1))).#push(bytes)
+  }
+
   /** Bytes, UTF-8 text or a nested message: wire type 2. */
   bytes(field: number, value: Uint8Array | string | Message): this {
     const bytes = typeof value === 'string' ? text.encode(value) : value instanceof Message ? value.finish() : value

@@ -1,0 +1,68 @@
+import { StudioError } from '../errors.ts'
+import { openWeights } from '../files/openWeights.ts'
+import { readWeight } from '../files/readWeight.ts'
+import type { WeightEntry } from '../files/weights.ts'
+import { writeSafetensors } from '../files/writeSafetensors.ts'
+import { sameShape } from '../tensor/shape.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import type { Optimizer } from './optimizers/optimizer.ts'
+import type { Parameters } from './parameters.ts'
+import type { TrainingState } from './trainer.ts'
+
+/** A run at its beginning: averages are the parameters themselves. */
+export function newTraining(
+  parameters: Parameters,
+  makeOptimizer: (parameters: readonly Tensor[]) => Optimizer,
+): TrainingState {
+  const averages = new Map([...parameters].map(([name, { shape, data }]) => [name, { shape, data: data.slice() }]))
+  return { step: 0, parameters, averages, optimizer: makeOptimizer([...parameters.values()]) }
+}
+
+const averagePrefix = 'average.'
+const optimizerPrefix = 'optimizer.'
+
+/**
+ * Writes all of a run's state to a safetensors file, whole or not at all: parameters by their names, the rest under
+ * prefixes. `fingerprint` says which run this is.
+ */
+export function saveTraining(path: string, state: TrainingState, fingerprint: string): void {
+  const { step, parameters, averages, optimizer } = state
+  const entries = [
+    ...[...parameters].map(([name, x]) => entryOf(name, x)),
+    ...[...averages].map(([name, x]) => entryOf(averagePrefix + name, x)),
+    ...[...optimizer.state.tensors].map(([name, data]) =>
+      entryOf(optimizerPrefix + name, { shape: [data.length], data }),
+    ),
+  ]
+  const metadata = { step: `${step}`, optimizer: JSON.stringify(optimizer.state.numbers), fingerprint }
+  writeSafetensors(path, entries, new Map(Object.entries(metadata)))
+}
+
+/** Brings a new run to where a saved one was. A file of another run, or of other shapes, is an error. */
+export function resumeTraining(path: string, state: TrainingState, fingerprint: string): void {
+  const { entries, metadata } = openWeights(path)
+  const said = metadata.get('fingerprint')
+  if (said !== fingerprint) {
+    const problem = `belongs to a run with the configuration ${said}, expected ${fingerprint}`
+    throw new StudioError('bad-request', `${path}: ${problem}`, { field: path })
+  }
+  const read = (name: string, into: Float32Array, shape: readonly number[]) => {
+    const entry = entries.get(name)
+    if (!entry || !sameShape(entry.shape, shape)) {
+      const found = entry ? `[${entry.shape}]` : 'missing'
+      throw new StudioError('bad-file', `${path}: ${name} is ${found}, expected [${shape}]`, { field: path })
+    }
+    into.set(readWeight(entry).data)
+  }
+  for (const [name, { shape, data }] of state.parameters) read(name, data, shape)
+  for (const [name, { shape, data }] of state.averages) read(averagePrefix + name, data, shape)
+  for (const [name, data] of state.optimizer.state.tensors) read(optimizerPrefix + name, data, [data.length])
+  Object.assign(state.optimizer.state.numbers, JSON.parse(metadata.get('optimizer') ?? '{}'))
+  state.step = Number(metadata.get('step'))
+}
+
+/** Numbers in memory as an entry of a file to be written. */
+export function entryOf(name: string, { shape, data }: Tensor): WeightEntry {
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+  return { name, dtype: 'F32', shape, sizeBytes: bytes.length, location: { bytes } }
+}
