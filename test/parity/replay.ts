@@ -43,7 +43,7 @@ export function replayGroups(groups: readonly string[]): void {
   beforeAll(() => {
     data = dataFolder()
     // The reference ran on a CPU, whose numbers its "GPU" noise therefore was.
-    studio = openStudio(data.path, { gpuNoise: 'cpu' })
+    studio = openStudio(data.path, { gpuNoise: 'cpu', threads: 1 })
   })
   afterAll(async () => {
     await studio.close()

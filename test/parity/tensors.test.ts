@@ -25,7 +25,7 @@ let data: ReturnType<typeof dataFolder>
 let studio: Studio
 beforeAll(() => {
   data = dataFolder()
-  studio = openStudio(data.path, { gpuNoise: 'cpu' })
+  studio = openStudio(data.path, { gpuNoise: 'cpu', threads: 1 })
 })
 afterAll(async () => {
   await studio.close()
