@@ -23,7 +23,7 @@ export interface LowRank {
 }
 
 /** LoHa (LyCORIS): ΔW = scale · (a₁·b₁ ⊙ a₂·b₂); Tucker cores are multiplied into b. */
-export interface Hadamard {
+interface Hadamard {
   readonly family: 'loha'
   /** [out, rank]. */
   readonly a1: Matrix
@@ -36,7 +36,7 @@ export interface Hadamard {
 }
 
 /** LoKr (LyCORIS): ΔW = scale · w₁ ⊗ w₂, whose shapes [out₁, in₁] and [out₂, columns₂] multiply to W's. */
-export interface Kronecker {
+interface Kronecker {
   readonly family: 'lokr'
   readonly w1: Matrix
   readonly w2: Matrix
@@ -45,7 +45,7 @@ export interface Kronecker {
 }
 
 /** (IA)³ (Liu et al. 2022): ΔW = factors ⊙ W, [out, 1] or [1, columns]. */
-export interface Scaling {
+interface Scaling {
   readonly family: 'ia3'
   readonly factors: Matrix
 }
@@ -59,7 +59,7 @@ export interface Difference {
 }
 
 /** OFT (Qiu et al. 2023): W + ΔW = R·W, R block-diagonal. */
-export interface Rotation {
+interface Rotation {
   readonly family: 'oft'
   /** [blocks, size, size]. */
   readonly blocks: Tensor

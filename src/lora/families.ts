@@ -209,7 +209,7 @@ export const families: Readonly<Record<Family, FamilyReader>> = {
   },
 }
 
-/** Rotation blocks larger than this take minutes to make; trainers write far smaller ones. */
+/** Rotation blocks and Tucker cores larger than this take minutes to work out; trainers write far smaller ones. */
 export const largestBlock = 1024
 
 /** Older files exchange the names of the two factors of each product; their shapes tell. */
@@ -300,8 +300,9 @@ function is(shape: readonly number[], rows: number, columns: number): boolean {
   return shape[0] === rows && sizeOf(shape.slice(1)) === columns && shape.length >= 2
 }
 
+/** Whether a tensor is a Tucker core for a kernel of so many points; its sides are ranks, which are small. */
 function isCore(shape: readonly number[], points: number): boolean {
-  return shape.length >= 3 && sizeOf(shape.slice(2)) === points
+  return shape.length >= 3 && Math.max(shape[0]!, shape[1]!) <= largestBlock && sizeOf(shape.slice(2)) === points
 }
 
 function isOrAbsent(shape: readonly number[] | undefined, size: number): boolean {

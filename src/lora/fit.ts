@@ -71,7 +71,7 @@ export function fitNetwork(network: Network, weights: ReadonlyMap<string, Weight
 }
 
 /** The model a network says or shows it was made for. */
-export function baseOf({ metadata, modules }: Network): string {
+function baseOf({ metadata, modules }: Network): string {
   const stated = metadata.get('ss_base_model_version') ?? metadata.get('modelspec.architecture')
   if (stated !== undefined && stated !== 'None') return stated
   if (modules.some(({ target }) => target === 'text2')) return 'SDXL'

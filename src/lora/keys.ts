@@ -1,5 +1,5 @@
 /** The parts a layer's adapter is stored in, under the names kohya and LyCORIS give them. */
-export const parts = [
+const parts = [
   'lora_up',
   'lora_mid',
   'lora_down',

@@ -2,7 +2,7 @@ import type { WeightSource } from '../../src/nn/scope.ts'
 import { sizeOf } from '../../src/tensor/shape.ts'
 import { type Tensor, tensor } from '../../src/tensor/tensor.ts'
 
-/** Uniform in [−1, 1), a function of a name and the position alone: `numbers` of scripts/goldens/models.py. */
+/** Uniform in [−1, 1), a function of a name and the position alone: `numbers` of scripts/goldens/numbered.py. */
 export function numbers(name: string, shape: readonly number[]): Tensor {
   let seed = 0x811c9dc5
   for (const byte of new TextEncoder().encode(name)) seed = Math.imul(seed ^ byte, 0x01000193)
@@ -16,7 +16,7 @@ export function numbers(name: string, shape: readonly number[]): Tensor {
   return tensor(values, shape)
 }
 
-/** A checkpoint that has whatever is asked for, in whatever shape: `weight` of scripts/goldens/models.py. */
+/** A checkpoint that has whatever is asked for, in whatever shape: `weight` of scripts/goldens/numbered.py. */
 export const numberedWeights: WeightSource = {
   get(name, shape) {
     const { data } = numbers(name, shape)
