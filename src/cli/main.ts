@@ -4,6 +4,7 @@ import { Command } from 'commander'
 import { StudioError } from '../errors.ts'
 import { generateCommand } from './generate.ts'
 import { inspectCommand } from './inspect.ts'
+import { trainCommand } from './train.ts'
 import { verifyCommand } from './verify.ts'
 
 // The native runtime reads this when it loads, which is long after this line.
@@ -19,6 +20,7 @@ const program = new Command('athanor')
   .showHelpAfterError('(--help explains every option)')
   .addCommand(generateCommand())
   .addCommand(inspectCommand())
+  .addCommand(trainCommand())
   .addCommand(verifyCommand())
 
 /** Codes of errors that lie in what the user asked, as opposed to the state of the machine. */

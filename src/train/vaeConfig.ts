@@ -1,0 +1,42 @@
+import { z } from 'zod'
+import { lrScheduleNames } from './lrSchedule.ts'
+
+const positive = z.number().positive()
+const count = z.int().positive()
+
+/** The numbers of a run that trains an autoencoder, as its configuration file has them. */
+export const vaeRunSchema = z.strictObject({
+  seed: z.int().nonnegative(),
+  /** A picture store, relative to the configuration. */
+  data: z.string(),
+  model: z.strictObject({
+    channels: count,
+    mult: z.array(count).min(1).max(8),
+    resBlocks: count,
+    latentChannels: count,
+    normGroups: count,
+  }),
+  /** Sizes of the batches, one stage after the other. */
+  stages: z.array(z.strictObject({ steps: count, batch: count, size: count })).min(1),
+  accumulation: count,
+  optimizer: z.strictObject({
+    learningRate: positive,
+    schedule: z.enum(lrScheduleNames),
+    warmupSteps: z.int().nonnegative(),
+    minRatio: z.number().min(0).max(1),
+    weightDecay: z.number().nonnegative(),
+    beta2: z.number().gt(0).lt(1),
+    maxGradientNorm: positive,
+    averageDecay: z.number().min(0).lt(1),
+  }),
+  loss: z.strictObject({
+    gradient: z.number().nonnegative(),
+    gradientScales: count,
+    kl: z.number().nonnegative(),
+  }),
+  /** Held-out pictures reconstructed every so many steps. */
+  judge: z.strictObject({ everySteps: count, pictures: count }),
+  checkpointSeconds: positive,
+})
+
+export type VaeRun = z.output<typeof vaeRunSchema>

@@ -1,0 +1,124 @@
+import type { EmojiRow } from '../dataset/emoji/buildEmojiSet.ts'
+import { judgedPictures, pictureBatches } from '../dataset/emoji/pictureDraws.ts'
+import type { Split } from '../dataset/emoji/split.ts'
+import { openPictureStore } from '../dataset/pictureStore.ts'
+import type { Rgb8 } from '../image/picture.ts'
+import { toPixels } from '../image/pixels.ts'
+import { compile } from '../runtime/compile.ts'
+import type { Session } from '../runtime/session.ts'
+import { normalStream } from '../tensor/random.ts'
+import { newTraining } from './checkpoint.ts'
+import { lrSchedule } from './lrSchedule.ts'
+import { adamw } from './optimizers/adamw.ts'
+import type { Parameters } from './parameters.ts'
+import { type RunEvent, runTraining, type Stage } from './run.ts'
+import type { VaeRun } from './vaeConfig.ts'
+import { initialVae, vaeReconstructionGraph, vaeTrainingGraph } from './vaeTask.ts'
+
+export interface RunPlaces {
+  /** The picture store. */
+  readonly data: string
+  /** Where checkpoint and logs are kept. */
+  readonly folder: string
+  readonly threads: number
+}
+
+/** Trains an autoencoder on a store of drawings. */
+export async function* trainVae(run: VaeRun, { data, folder, threads }: RunPlaces): AsyncGenerator<RunEvent> {
+  const { model, optimizer, seed } = run
+  const store = openPictureStore<EmojiRow>(data)
+  const residence = 'mapped'
+  const judge = await compile(vaeReconstructionGraph(model, store.size), { residence, threads })
+  const judged = (split: Split) => judgedPictures(store, split, run.judge.pictures)
+  const [heldOut, otherStyle] = [judged('held-out'), judged('other-style')]
+  let until = 0
+  const stages = run.stages.map(({ steps, batch, size }): Stage => {
+    until += steps
+    const pictures = pictureBatches(store, { batch, size, seed })
+    const latentSide = size / 2 ** (model.mult.length - 1)
+    return {
+      until,
+      async open() {
+        const session = await compile(vaeTrainingGraph(model, { batch, size }, run.loss), { residence, threads })
+        return {
+          session,
+          samples: batch,
+          batch(step, part) {
+            const noise = normalStream('nv', keyOf(seed, step, part))
+            return {
+              pictures: pictures(step, part),
+              noise: noise([batch, model.latentChannels, latentSide, latentSide]),
+            }
+          },
+        }
+      },
+    }
+  })
+  try {
+    const { weightDecay, beta2 } = optimizer
+    yield* runTraining({
+      folder,
+      fingerprint: JSON.stringify({ seed, model }),
+      state: newTraining(initialVae(model, seed), (parameters) => adamw(parameters, { weightDecay, beta2 })),
+      stages,
+      options: { ...optimizer, accumulation: run.accumulation, schedule: scheduleOf(optimizer, until) },
+      checkpointSeconds: run.checkpointSeconds,
+      judge: {
+        everySteps: run.judge.everySteps,
+        async measure({ averages }) {
+          const known = await reconstruct(judge, heldOut, averages)
+          const unknown = await reconstruct(judge, otherStyle, averages)
+          return { 'PSNR held out': known.psnr, 'PSNR other style': unknown.psnr, 'latent deviation': known.deviation }
+        },
+      },
+    })
+  } finally {
+    await judge.dispose()
+    store.close()
+  }
+}
+
+/** A stream of its own for each part of each step. */
+function keyOf(seed: number, step: number, part: number): bigint {
+  return (BigInt(seed) << 48n) | (BigInt(step) << 16n) | BigInt(part)
+}
+
+function scheduleOf({ schedule, learningRate, warmupSteps, minRatio }: VaeRun['optimizer'], totalSteps: number) {
+  return lrSchedule({
+    name: schedule,
+    totalSteps,
+    warmupSteps,
+    minRatio,
+    cycles: 1,
+    power: 1,
+    timescale: undefined,
+    decaySteps: 0,
+    baseRate: learningRate,
+    pieces: { until: [], last: 1 },
+  })
+}
+
+const judgedAtOnce = 4
+
+/** Mean over pictures of 10·log₁₀(4/mean square error), as values span −1…1, and the deviation of the latents. */
+async function reconstruct(session: Session, all: readonly Rgb8[], parameters: Parameters) {
+  let decibels = 0
+  let squares = 0
+  let count = 0
+  for (let from = 0; from < all.length; from += judgedAtOnce) {
+    const pictures = toPixels(all.slice(from, from + judgedAtOnce))
+    const { reconstructions, means } = await session.run({ pictures, ...Object.fromEntries(parameters) })
+    const size = pictures.data.length / pictures.shape[0]!
+    for (let start = 0; start < pictures.data.length; start += size) {
+      let error = 0
+      for (let i = start; i < start + size; i++) {
+        const shown = Math.min(1, Math.max(-1, reconstructions!.data[i]!))
+        error += (shown - pictures.data[i]!) ** 2
+      }
+      decibels += 10 * Math.log10((4 * size) / error)
+    }
+    for (const x of means!.data) squares += x * x
+    count += means!.data.length
+  }
+  return { psnr: decibels / all.length, deviation: Math.sqrt(squares / count) }
+}
