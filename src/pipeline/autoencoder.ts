@@ -30,15 +30,16 @@ export interface Posterior {
 }
 
 /**
- * Latents drawn from a posterior, one for each seed; where there is one picture for all seeds, it is drawn from again.
+ * Latents drawn from a posterior, one for each seed, from picture `offset` on; where there are fewer pictures, they
+ * are drawn from again.
  * The reference draws from PyTorch's global generator, which the noise of a picture with the same seed has just
  * seeded; the deviation of a trained VAE is so small that nobody sees it, but rounding does.
  */
-export function drawLatents({ mean, deviation }: Posterior, seeds: readonly number[]): Tensor {
+export function drawLatents({ mean, deviation }: Posterior, seeds: readonly number[], offset = 0): Tensor {
   const count = mean.shape[0]!
   return stack(
     seeds.map((seed, i) => {
-      const row = i % count
+      const row = (offset + i) % count
       const own = rows(mean, row, row + 1)
       const spread = rows(deviation, row, row + 1).data
       const noise = normalStream('cpu', seed)(own.shape).data
@@ -60,7 +61,12 @@ export function autoencoder(model: Model, isTiling: boolean, pool: SessionPool):
     return picture
   }
   const encodeOne = async (picture: Tensor): Promise<Tensor> => {
-    const session = await pool.get('encoder', `${key}|encoder`, 'mapped', () => encoderGraph(config, options))
+    const [, , height, width] = picture.shape as [number, number, number, number]
+    const isOpen = height % latentScale === 0 && width % latentScale === 0
+    const place = isOpen ? 'open' : `${height}x${width}`
+    const session = await pool.get('encoder', `${key}|encoder|${place}`, 'mapped', () =>
+      encoderGraph(config, { ...options, ...(!isOpen && { size: { height, width } }) }),
+    )
     const { moments } = await session.run({ picture })
     if (!moments) throw new Error('internal: an encoder without moments')
     return moments

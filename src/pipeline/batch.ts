@@ -3,7 +3,7 @@ import { StudioError } from '../errors.ts'
 import { pythonFloat } from '../image/pythonFloat.ts'
 import { blendLatents, stepMask } from '../image/softInpaint.ts'
 import { combine } from '../tensor/combine.ts'
-import type { Tensor } from '../tensor/tensor.ts'
+import { rows, type Tensor } from '../tensor/tensor.ts'
 import { type Autoencoder, autoencoder, latentScale } from './autoencoder.ts'
 import type { Timeline } from './conditioning.ts'
 import { hiresStart } from './hiresStart.ts'
@@ -51,15 +51,22 @@ export interface Batch {
   readonly count: number
   /** Position in the job of its first picture. */
   readonly first: number
+  /** Position of that among pictures that were asked for as one batch. */
+  readonly offset: number
   readonly images: readonly ImagePlan[]
 }
 
-/** The batches of a recipe, in order. */
-export function batchesOf({ images, batchSize }: Recipe): Batch[] {
-  const count = Math.ceil(images.length / batchSize)
+/**
+ * The batches of a recipe, in order. A sampler that chooses its steps by what it sees would let pictures change each
+ * other, so it is given one at a time.
+ */
+export function batchesOf({ images, batchSize, pass, hires }: Recipe): Batch[] {
+  const isAdaptive = [pass, hires?.pass].some((each) => each?.sampler === 'DPM adaptive')
+  const size = isAdaptive ? 1 : batchSize
+  const count = Math.ceil(images.length / size)
   return Array.from({ length: count }, (_, index) => {
-    const first = index * batchSize
-    return { index, count, first, images: images.slice(first, first + batchSize) }
+    const first = index * size
+    return { index, count, first, offset: first % batchSize, images: images.slice(first, first + size) }
   })
 }
 
@@ -80,7 +87,7 @@ export async function* sampleBatch(
 
   const { hires } = recipe
   if (hires?.firstPicture) return yield* hiresPass(job, batch, hires, painter, undefined)
-  const original = start?.latentsOf(batch.images)
+  const original = start?.latentsOf(batch)
   const first = yield* firstPass(job, batch, painter, timeline, start, original)
   if (!hires || job.interrupt?.aborted) return { ...first, original, firstPass: undefined }
   return yield* hiresPass(job, batch, hires, first.painter, first.latent)
@@ -112,7 +119,7 @@ async function* firstPass(
   noteSampler(recipe, laidOut.choice, facts)
 
   const x = laidOut.plan.start(noise, original, sampling.extraNoise)
-  const seen = start && seenOf(recipe, start)
+  const seen = start && seenOf(recipe, start, batch)
   const result = yield* walk(job, batch, 'first', painter, laidOut, x, {
     draw,
     seen,
@@ -281,7 +288,8 @@ function blendOf({ init }: Recipe, { masked }: StartState, original: Tensor): Wa
 }
 
 /** What an inpainting UNet sees of the start pictures. */
-function seenOf({ init, maskConditioning }: Recipe, { pixels, masked }: StartState): Seen {
+function seenOf({ init, maskConditioning }: Recipe, { pixels: all, masked }: StartState, batch: Batch): Seen {
+  const pixels = all.shape[0] === 1 ? all : rows(all, batch.offset, batch.offset + batch.images.length)
   return { pixels, mask: masked?.prepared.mask, round: init?.mask?.round ?? true, weight: maskConditioning }
 }
 

@@ -46,8 +46,9 @@ export async function conditionOn(
       // Infotexts name what was read last first.
       embeddings.unshift(...used)
       hasBrackets ||= schedule.some((entry) => /[([]/.test(entry.text))
-      known.set(text, { schedule, contexts })
-      return { schedule, contexts }
+      const context = { schedule, contexts }
+      known.set(text, context)
+      return context
     }
   }
 

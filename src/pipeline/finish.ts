@@ -12,19 +12,25 @@ interface Latents {
   readonly original: Tensor | undefined
 }
 
-/** Decoded pictures as they are handed out: colours matched and what was not to be painted laid over them. */
+/**
+ * Decoded pictures as they are handed out: colours matched and what was not to be painted laid over them. `offset`
+ * counts from the first start picture.
+ */
 export function finishPictures(
   recipe: Recipe,
   start: StartState | undefined,
   { latent, original }: Latents,
+  offset: number,
   pictures: readonly Rgb8[],
 ): Rgb8[] {
   if (!start) return [...pictures]
   const mask = recipe.init?.mask
   const overlays =
-    mask && start.masked && mask.overlay ? overlaysOf(recipe, mask, start.masked, { latent, original }) : undefined
+    mask && start.masked && mask.overlay
+      ? overlaysOf(recipe, mask, start.masked, { latent, original }, offset)
+      : undefined
   return pictures.map((picture, i) => {
-    const colored = start.colors ? matchColors(picture, start.colors[i]!) : picture
+    const colored = start.colors ? matchColors(picture, start.colors[offset + i]!) : picture
     return overlays ? withOverlay(colored, overlays[i]!, start.masked?.prepared.region) : colored
   })
 }
@@ -34,11 +40,12 @@ function overlaysOf(
   mask: Mask,
   masked: MaskedState,
   { latent, original: before }: Latents,
+  offset: number,
 ): readonly Rgba8[] {
   const { soft } = mask
-  if (!soft || !before) return masked.overlays
+  if (!soft || !before) return masked.overlays.slice(offset)
   const { region } = masked.prepared
-  return masked.originals.map((original, i) => {
+  return masked.originals.slice(offset, offset + latent.shape[0]!).map((original, i) => {
     const changed = differenceMask(rows(before, i, i + 1), rows(latent, i, i + 1), masked.latentMask, soft, recipe)
     return overlayOf(original, region ? uncroppedMask(changed, original.width, original.height, region) : changed)
   })

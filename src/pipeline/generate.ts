@@ -87,7 +87,7 @@ export async function* generate(
     const decoded = tinyDecoder
       ? await tinyDecode(studio, tinyDecoder.path, sampled.latent)
       : await sampled.vae.decode(sampled.latent)
-    const pictures = finishPictures(recipe, start, sampled, fromPixels(decoded))
+    const pictures = finishPictures(recipe, start, sampled, batch.offset, fromPixels(decoded))
     const firstPasses = sampled.firstPass && fromPixels(sampled.firstPass)
     const framing = await framingOf(job, hash)
     for (const [i, picture] of pictures.entries()) {

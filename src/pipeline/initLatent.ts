@@ -16,8 +16,8 @@ import { type UpscaleStep, upscale } from './upscale.ts'
 
 /** The start of an img2img job, which all its batches share. */
 export interface StartState {
-  /** The latents that a batch starts from, [batch, 4, h, w]. */
-  readonly latentsOf: (images: readonly ImagePlan[]) => Tensor
+  /** The latents that a batch starts from, [batch, 4, h, w]; `offset` counts from the first start picture. */
+  readonly latentsOf: (batch: { readonly images: readonly ImagePlan[]; readonly offset: number }) => Tensor
   readonly masked: MaskedState | undefined
   /** Pictures whose colours the results are matched to. */
   readonly colors: readonly Rgb8[] | undefined
@@ -59,10 +59,11 @@ export async function startFrom(
   const pixels = toPixels(inputs)
   const posterior = await vae.encode(pixels)
   const [latentHeight, latentWidth] = [Math.floor(height / latentScale), Math.floor(width / latentScale)]
-  const sizedLatents = (images: readonly ImagePlan[]) => {
+  const sizedLatents: StartState['latentsOf'] = ({ images, offset }) => {
     const drawn = drawLatents(
       posterior,
       images.map(({ seed }) => seed),
+      offset,
     )
     return init.resize === 'latent' ? interpolate(drawn, [latentHeight, latentWidth], 'bilinear') : drawn
   }
@@ -79,7 +80,7 @@ export async function startFrom(
   )
   if (mask.content.startsWith('latent')) facts.set('Masked content', mask.content)
   return {
-    latentsOf: (images) => withContent(sizedLatents(images), painted, mask, recipe),
+    latentsOf: (batch) => withContent(sizedLatents(batch), painted, mask, recipe, batch.offset),
     masked: {
       prepared,
       latentMask: painted,
@@ -151,13 +152,13 @@ function cropped(source: Rgb8, region: Box): Rgb8 {
 }
 
 /** The latent with other content under the mask. */
-function withContent(latent: Tensor, mask: Tensor, { content }: Mask, recipe: Recipe): Tensor {
+function withContent(latent: Tensor, mask: Tensor, { content }: Mask, recipe: Recipe, offset: number): Tensor {
   if (content !== 'latent noise' && content !== 'latent nothing') return latent
   const kept = pasteUnmasked(zerosLike(latent), latent, mask)
   if (content === 'latent nothing') return kept
   // The seeds are those of the first batch also for later ones; variation and resized seeds do not count.
   const plain = { ...recipe, noise: { ...recipe.noise, variationStrength: 0, resizeFrom: undefined } }
-  const seeds = recipe.images.slice(0, latent.shape[0]!)
+  const seeds = recipe.images.slice(offset, offset + latent.shape[0]!)
   const noise = noiseOf(plain, seeds, latent.shape.slice(1) as [number, number, number])()
   return combine([1, kept], [1, pasteUnmasked(noise, zerosLike(noise), mask)])
 }

@@ -148,7 +148,7 @@ describe.each(tensorSets)('%s', (id) => {
     }
     expect(results.length).toBe(expected.length)
     const masked = start?.masked
-    const original = start?.latentsOf(batchesOf(recipe)[0]!.images)
+    const original = start?.latentsOf(batchesOf(recipe)[0]!)
     for (const [i, result] of expected.entries()) {
       // What lies outside the mask is put back after the sampler, whose own result was recorded.
       const whole = masked ? pasteUnmasked(result, original!, masked.latentMask) : result
@@ -193,7 +193,7 @@ async function guidance(id: string) {
   const use = { tiling: recipe.tiling, tokenMergingRatio: 0, extraChannels: undefined }
   const { source } = conditioner({ recipe, painter, use, pool: studio.pool, facts: new Map(), takeover: undefined })
   const masked = start?.masked
-  const original = start?.latentsOf(batchesOf(recipe)[0]!.images)
+  const original = start?.latentsOf(batchesOf(recipe)[0]!)
   const guided = guide(
     source,
     {

@@ -139,7 +139,7 @@ export function requestFromInfotext(text: string, { isReplay }: { readonly isRep
     values.has('Hires upscaler') || values.has('Hires upscale') || Number(values.get('Hires resize-1')) > 0
   const isImg2Img = values.has('Denoising strength') && !isHires
   if (isHires) {
-    body['enable_hr'] = true
+    body.enable_hr = true
     copy(body, values, hiresKeys)
   }
   if (isImg2Img) copyMask(body, values)
@@ -148,9 +148,9 @@ export function requestFromInfotext(text: string, { isReplay }: { readonly isRep
   copy(overrides, values, optionKeys)
   if (isReplay && values.has('Model')) {
     const hash = values.get('Model hash')
-    overrides['sd_model_checkpoint'] = `${values.get('Model')}${hash === undefined ? '' : ` [${hash}]`}`
+    overrides.sd_model_checkpoint = `${values.get('Model')}${hash === undefined ? '' : ` [${hash}]`}`
   }
-  body['override_settings'] = overrides
+  body.override_settings = overrides
   return { endpoint: isImg2Img ? 'img2img' : 'txt2img', body }
 }
 
@@ -161,7 +161,7 @@ export function withInfotext(body: unknown): unknown {
   if (typeof infotext !== 'string' || infotext === '') return own
   const { body: said } = requestFromInfotext(infotext, { isReplay: false })
   const explicit = Object.fromEntries(Object.entries(own).filter(([, value]) => value !== null && value !== undefined))
-  const overrides = { ...plain(said['override_settings']), ...plain(explicit['override_settings']) }
+  const overrides = { ...plain(said.override_settings), ...plain(explicit.override_settings) }
   return { ...said, ...explicit, override_settings: overrides }
 }
 
@@ -176,14 +176,14 @@ function copy(target: Body, values: Values, keys: readonly (readonly [string, st
 
 /** Infotexts do not hold the picture and the mask, only what was done with them. */
 function copyMask(body: Body, values: Values): void {
-  body['mask_blur'] = values.get('Mask blur') ?? 0
-  body['inpainting_mask_invert'] = values.get('Mask mode') === 'Inpaint not masked' ? 1 : 0
-  body['inpainting_fill'] = Math.max(0, maskedContents.indexOf(String(values.get('Masked content'))))
-  body['inpaint_full_res'] = values.get('Inpaint area') === 'Only masked'
-  body['inpaint_full_res_padding'] = values.get('Masked area padding')
+  body.mask_blur = values.get('Mask blur') ?? 0
+  body.inpainting_mask_invert = values.get('Mask mode') === 'Inpaint not masked' ? 1 : 0
+  body.inpainting_fill = Math.max(0, maskedContents.indexOf(String(values.get('Masked content'))))
+  body.inpaint_full_res = values.get('Inpaint area') === 'Only masked'
+  body.inpaint_full_res_padding = values.get('Masked area padding')
   if (values.get(softInpaintingKeys[0]!) === 'True') {
     const args = softInpaintingKeys.map((key) => values.get(key))
-    body['alwayson_scripts'] = { 'soft inpainting': { args } }
+    body.alwayson_scripts = { 'soft inpainting': { args } }
   }
 }
 
