@@ -66,11 +66,17 @@ export function decoderGraph(config: ModelConfig, options: GraphOptions): Graph 
   return graph
 }
 
-/** The VAE's encoder: `picture` [B, 3, 8H, 8W] → `moments` [B, 2z, H, W]. */
-export function encoderGraph(config: ModelConfig, options: GraphOptions): Graph {
+export interface EncoderGraphOptions extends GraphOptions {
+  /** A picture's height and width, for a graph of that size alone: the only way for one that does not halve evenly. */
+  readonly size?: { readonly height: number; readonly width: number }
+}
+
+/** The VAE's encoder: `picture` [B, 3, 8H, 8W] → `moments` [B, 2z, H, W]; of a side between, the rest is not seen. */
+export function encoderGraph(config: ModelConfig, options: EncoderGraphOptions): Graph {
   const graph = new Graph()
   const halvings = 2 ** (config.vae.mult.length - 1)
-  const picture = graph.input('picture', [symbol('batch'), 3, ...openSpace(halvings)])
+  const space = options.size ? [options.size.height, options.size.width] : openSpace(halvings)
+  const picture = graph.input('picture', [symbol('batch'), 3, ...space])
   const scope = new Scope({ graph, ...options }).at('first_stage_model')
   graph.output('moments', vaeEncode(scope, picture, config.vae))
   return graph
