@@ -2,24 +2,25 @@ import { toOnnx } from '../graph/onnx.ts'
 import { simplify } from '../graph/simplify.ts'
 import type { Graph } from '../graph/value.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import { activationBytes } from './activations.ts'
 import { blockConvs } from './blockConvs.ts'
 import { blockSize } from './blockSize.ts'
 import { fixedFirst, hoist } from './hoist.ts'
 import { narrowProducts } from './narrow.ts'
 import { type NativeSession, openNative } from './native.ts'
-import { type Open, PackedGraph, packedBytes } from './packedGraph.ts'
-import { isWorthPacking } from './policy.ts'
-import type { Compile, Feed, Residence } from './session.ts'
+import { excessBytes, isWorthPacking } from './policy.ts'
+import type { Compile, CompileOptions, Feed, Residence } from './session.ts'
 import { weightFiles } from './weightFiles.ts'
+import { type Open, type Wanted, WeightStore } from './weightStore.ts'
 
 /** Makes a graph ready to run on the CPU. */
-export const compile: Compile = async (graph, { residence, threads }) => {
-  const resident = new ResidentGraph(await lower(graph), residence, (part) => openGraph(part, threads))
+export const compile: Compile = async (graph, options) => {
+  const resident = new ResidentGraph(await lower(graph), options)
   await resident.open()
 
   // Runs and changes of residence, one after the other.
   let last: Promise<unknown> = Promise.resolve()
-  const next = <T>(work: () => T | Promise<T>): Promise<T> => {
+  const next = <T>(work: () => Promise<T>): Promise<T> => {
     const result = last.then(work, work)
     last = result
     return result
@@ -28,7 +29,6 @@ export const compile: Compile = async (graph, { residence, threads }) => {
     inputs: graph.inputs.map(({ source }) => (source.kind === 'input' ? source.name : '')),
     outputs: [...graph.outputs.keys()],
     run: (feeds) => next(() => resident.run(feeds)),
-    trim: (bytes) => next(() => resident.trim(bytes)),
     dispose: () => next(() => resident.dispose()),
   }
 }
@@ -53,52 +53,73 @@ async function openGraph(graph: Graph, threads: number): Promise<NativeSession> 
   }
 }
 
-/** A session whose weights are mapped or packed, and may change from the one to the other between runs. */
+/** What a packed graph is fed beside its inputs. */
+interface PackedInputs {
+  /** Keys of the store by the names of inputs. */
+  readonly keys: ReadonlyMap<string, string>
+  readonly wanted: Wanted
+}
+
+/** A graph whose weights are mapped or packed, and may change from the one to the other between runs. */
 class ResidentGraph {
   readonly #graph: Graph
+  readonly #body: Graph
+  readonly #inputs: PackedInputs
   readonly #residence: Residence
+  readonly #store: WeightStore
   readonly #open: Open
-  readonly #packedBytes: number
   #runs = 0
-  #mapped: NativeSession | undefined
-  #packed: PackedGraph | undefined
+  #isPacked = false
+  #session: NativeSession | undefined
 
-  constructor(graph: Graph, residence: Residence, open: Open) {
+  constructor(graph: Graph, { residence, threads, store = new WeightStore() }: CompileOptions) {
+    const { body, fixed } = hoist(graph)
+    const keys = new Map([...fixed].map(([name, value]) => [name, store.keyOf(value)]))
     this.#graph = graph
+    this.#body = body
+    this.#inputs = { keys, wanted: new Map([...fixed].map(([name, value]) => [keys.get(name)!, value])) }
     this.#residence = residence
-    this.#open = open
-    this.#packedBytes = residence === 'auto' ? packedBytes(graph) : 0
+    this.#store = store
+    this.#open = (part) => openGraph(part, threads)
   }
 
   async open(): Promise<void> {
-    if (this.#residence === 'packed') await this.#pack()
-    else this.#mapped = await this.#open(fixedFirst(this.#graph))
+    if (this.#isPackingDue()) await this.#pack()
+    else this.#session = await this.#open(fixedFirst(this.#graph))
   }
 
   async run(feeds: Readonly<Record<string, Feed>>): Promise<Record<string, Tensor>> {
-    const isUndecided = this.#residence === 'auto' && !this.#packed
-    if (isUndecided && isWorthPacking({ runs: this.#runs, packedBytes: this.#packedBytes })) await this.#pack()
+    if (this.#isPackingDue()) await this.#pack()
     this.#runs++
-    if (this.#packed) return this.#packed.run(feeds)
-    if (!this.#mapped) throw new Error('internal: a session is used after its end')
-    return this.#mapped.run(feeds)
-  }
-
-  trim(bytes: number): number {
-    return this.#packed?.trim(bytes) ?? 0
+    if (!this.#session) throw new Error('internal: a session is used after its end')
+    if (this.#isPacked) return this.#session.run({ ...feeds, ...(await this.#weights()) })
+    this.#store.trim(excessBytes(activationBytes(this.#graph, feeds)))
+    return this.#session.run(feeds)
   }
 
   async dispose(): Promise<void> {
-    await this.#mapped?.dispose()
-    await this.#packed?.dispose()
-    this.#mapped = undefined
-    this.#packed = undefined
+    this.#store.leave(this)
+    await this.#session?.dispose()
+    this.#session = undefined
+  }
+
+  #isPackingDue(): boolean {
+    if (this.#isPacked || this.#residence === 'mapped') return false
+    const { wanted } = this.#inputs
+    return this.#residence === 'packed' || isWorthPacking(this.#store.bytesOf(wanted), this.#runs)
   }
 
   async #pack(): Promise<void> {
-    // First, because both at once would hold the weights twice.
-    await this.#mapped?.dispose()
-    this.#mapped = undefined
-    this.#packed = await PackedGraph.open(hoist(this.#graph), this.#open)
+    // The mapped session goes first: both at once would hold the weights twice.
+    await this.#session?.dispose()
+    this.#session = await this.#open(this.#body)
+    this.#store.enter(this, this.#inputs.wanted)
+    this.#isPacked = true
+  }
+
+  async #weights(): Promise<Record<string, Feed>> {
+    const { keys, wanted } = this.#inputs
+    const numbers = await this.#store.numbers(wanted, this.#open)
+    return Object.fromEntries([...keys].map(([name, key]) => [name, numbers.get(key)!]))
   }
 }

@@ -1,7 +1,7 @@
 import type { InferenceSession, Tensor as NativeTensor } from 'onnxruntime-node'
 import { StudioError } from '../errors.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import type { Feed } from './session.ts'
+import type { Feed } from './feed.ts'
 
 /** A model as the native library holds it. */
 export interface NativeSession {

@@ -1,13 +1,9 @@
 import type { Graph } from '../graph/value.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import type { Feed } from './feed.ts'
+import type { WeightStore } from './weightStore.ts'
 
-/** What a session takes for one input: a float tensor, or numbers of another element type with their shape. */
-export type Feed = Tensor | TypedFeed
-
-export interface TypedFeed {
-  readonly shape: readonly number[]
-  readonly data: Float32Array | BigInt64Array | Int32Array | Uint8Array
-}
+export type { Feed, TypedFeed } from './feed.ts'
 
 /**
  * Where a session has its weights. `mapped`: in the user's file, from which every run converts them anew. `packed`: in
@@ -20,6 +16,8 @@ export interface CompileOptions {
   readonly residence: Residence
   /** Threads inside one operator. */
   readonly threads: number
+  /** Where packed weights are kept for all sessions that use them; one of its own unless given. */
+  readonly store?: WeightStore
   readonly cacheDir?: string
 }
 
@@ -29,8 +27,6 @@ export interface Session {
   readonly outputs: readonly string[]
   /** Runs the graph once. Every graph input must be fed; every graph output comes back as float32. */
   run(feeds: Readonly<Record<string, Feed>>): Promise<Record<string, Tensor>>
-  /** Gives back at least so many bytes of packed weights, or all there are, until the next run; says how many. */
-  trim(bytes: number): Promise<number>
   /** Frees native memory; the session must not be used afterwards. */
   dispose(): Promise<void>
 }

@@ -60,7 +60,8 @@ function realPath(path: string): string {
   }
 }
 
-function stateOf(path: string): { size: number; mtimeMs: number } {
+/** A file's size and time of its last change. */
+export function stateOf(path: string): { size: number; mtimeMs: number } {
   try {
     return statSync(path)
   } catch (cause) {
