@@ -3,6 +3,7 @@ import type { Graph } from '../graph/value.ts'
 import { type BranchSite, branchSites } from '../lora/attach.ts'
 import { compile } from '../runtime/compile.ts'
 import type { CompileOptions, Residence, Session } from '../runtime/session.ts'
+import { WeightStore } from '../runtime/weightStore.ts'
 
 /** What a session is for. Sessions of one role replace each other when there are too many. */
 export type Role = 'text' | 'unet' | 'decoder' | 'encoder' | 'merge' | 'upscaler' | 'preview'
@@ -35,7 +36,7 @@ export class SessionPool {
   #entries: Entry[] = []
 
   constructor(options: Omit<CompileOptions, 'residence'>) {
-    this.#options = options
+    this.#options = { ...options, store: new WeightStore() }
   }
 
   /** The session of that key, compiled from `build()` where there is none yet. */
