@@ -6,8 +6,8 @@ export default defineConfig({
     // Each file gets a process of its own: the native runtime keeps thread pools and does not like worker threads.
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    testTimeout: 240_000,
+    hookTimeout: 240_000,
     env: { ORT_DISABLE_TELEMETRY: '1' },
   },
 })
