@@ -1,13 +1,13 @@
 import { addDims, type Dim, mulDims } from './dim.ts'
 import type { ConvParams } from './operators.ts'
-import { concat, conv, gather, gemm, integers, pad, reduceSum, reshape, slice, transpose } from './ops.ts'
-import { numberAt, type Value } from './value.ts'
+import { concat, conv, gather, gemm, integers, matmul, pad, reduceSum, reshape, slice, transpose } from './ops.ts'
+import { dimAt, numberAt, type Value } from './value.ts'
 
 /**
  * Gradients of y = conv(x, w) + b.
  *
  * By x: the convolution of dy, spread out by the stride, with the kernel flipped and its channels exchanged, which
- * for a frozen weight the runtime prepares once. By w: windows of x beside each other (im2col) times dy, one GEMM.
+ * for a frozen weight the runtime prepares once. By w: for each point of the kernel, dy times x moved by that point.
  */
 export function convVjp(
   dy: Value,
@@ -17,7 +17,7 @@ export function convVjp(
   if (params.groups !== 1) throw new Error('internal: gradient of a grouped convolution')
   return [
     byInput(dy, x!, weight!, params),
-    byWeight(dy, x!, weight!, params),
+    params.stride === 1 ? byWeight(dy, x!, weight!, params) : byStridedWeight(dy, x!, weight!, params),
     bias ? reshape(reduceSum(dy, [0, 2, 3]), bias.shape) : null,
   ]
 }
@@ -25,12 +25,13 @@ export function convVjp(
 function byInput(dy: Value, x: Value, weight: Value, { stride, pads }: ConvParams): Value {
   const [out, channels, kernelHeight, kernelWidth] = [0, 1, 2, 3].map((axis) => numberAt(weight, axis))
   const points = kernelHeight! * kernelWidth!
-  const swapped = reshape(transpose(weight, [1, 0, 2, 3]), [channels!, out!, points])
   const reversed = integers(
     weight.graph,
     Array.from({ length: points }, (_, i) => points - 1 - i),
   )
-  const flipped = reshape(gather(swapped, reversed, 2), [channels!, out!, kernelHeight!, kernelWidth!])
+  // Turned about with the points in front, where each is a block of memory.
+  const byPoint = gather(transpose(reshape(weight, [out!, channels!, points]), [2, 1, 0]), reversed, 0)
+  const flipped = reshape(transpose(byPoint, [1, 2, 0]), [channels!, out!, kernelHeight!, kernelWidth!])
 
   const spread = dilate(dilate(dy, 2, stride), 3, stride)
   const kernel = [kernelHeight!, kernelWidth!]
@@ -45,7 +46,47 @@ function byInput(dy: Value, x: Value, weight: Value, { stride, pads }: ConvParam
   })
 }
 
-function byWeight(dy: Value, x: Value, weight: Value, { stride, pads }: ConvParams): Value {
+/**
+ * With x framed by its pads, its rows one after another and channels last, the window of a point of the kernel is x from
+ * a later place on: one block of memory, where im2col would copy row by row. dy gets rows as long as x's, filled with
+ * zeros, so that what the window holds between rows does not count.
+ */
+function byWeight(dy: Value, x: Value, weight: Value, { pads }: ConvParams): Value {
+  const [out, channels, kernelHeight, kernelWidth] = [0, 1, 2, 3].map((axis) => numberAt(weight, axis))
+  const [batch, , height, width] = dy.shape
+  const xHeight = dimAt(x, 2)
+  const [top, left, bottom, right] = pads
+  const wide = kernelWidth! - 1
+  const rowLength = addDims(width!, wide)
+  const length = mulDims(height!, rowLength)
+
+  // The last windows reach past the end by less than a row.
+  const spare = wide > 0 ? 1 : 0
+  const framed = trim(
+    pad(transpose(x, [0, 2, 3, 1]), {
+      before: [0, top, left, 0],
+      after: [0, bottom + spare, right, 0],
+      mode: 'constant',
+    }),
+  )
+  const flat = reshape(framed, [batch!, mulDims(addDims(xHeight, top + bottom + spare), rowLength), channels!])
+  const filled = trim(pad(dy, { before: [0, 0, 0, 0], after: [0, 0, 0, wide], mode: 'constant' }))
+  const perOutput = reshape(filled, [batch!, out!, length])
+
+  const parts: Value[] = []
+  for (let row = 0; row < kernelHeight!; row++) {
+    for (let column = 0; column < kernelWidth!; column++) {
+      const start = addDims(mulDims(row, rowLength), column)
+      const window = slice(flat, 1, start, addDims(start, length))
+      parts.push(reduceSum(matmul(perOutput, window), [0]))
+    }
+  }
+  const byPoint = parts.length === 1 ? parts[0]! : concat(parts, 0) // [points, out, channels]
+  return reshape(transpose(byPoint, [1, 2, 0]), weight.shape)
+}
+
+/** Windows of x beside each other (im2col) times dy, one GEMM. */
+function byStridedWeight(dy: Value, x: Value, weight: Value, { stride, pads }: ConvParams): Value {
   const [out, channels, kernelHeight, kernelWidth] = [0, 1, 2, 3].map((axis) => numberAt(weight, axis))
   const [batch, , height, width] = dy.shape
   const positions = mulDims(batch!, height!, width!)
