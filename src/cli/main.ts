@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { StudioError } from '../errors.ts'
+import { datasetCommand } from './dataset.ts'
 import { generateCommand } from './generate.ts'
 import { inspectCommand } from './inspect.ts'
 import { trainCommand } from './train.ts'
@@ -19,6 +20,7 @@ const program = new Command('athanor')
   .version(version)
   .showHelpAfterError('(--help explains every option)')
   .addCommand(generateCommand())
+  .addCommand(datasetCommand())
   .addCommand(inspectCommand())
   .addCommand(trainCommand())
   .addCommand(verifyCommand())

@@ -12,7 +12,7 @@ export interface StudioOptions {
 }
 
 /** Where models and pictures live unless told otherwise: `data/` beside the program. */
-const defaultDataDir = join(fileURLToPath(new URL('../..', import.meta.url)), 'data')
+export const defaultDataDir = join(fileURLToPath(new URL('../..', import.meta.url)), 'data')
 
 /** Adds the data folder and the ways to compute to a command. */
 export function addStudioOptions(command: Command): Command {

@@ -1,0 +1,37 @@
+import { join } from 'node:path'
+import { Command, Option } from 'commander'
+import { buildEmojiSet } from '../dataset/emoji/buildEmojiSet.ts'
+import { wholeNumber } from './numbers.ts'
+import { defaultDataDir } from './studioOptions.ts'
+
+interface EmojiOptions {
+  readonly dataDir: string
+  readonly out?: string
+  readonly size: number
+}
+
+/** `dataset`: pictures to train on. */
+export function datasetCommand(): Command {
+  const command = new Command('dataset').description('Prepare pictures to train on.')
+  command
+    .command('emoji')
+    .description('Draw the emoji art that the embedded model learns from, with its names, from pinned npm packages.')
+    .option('-o, --out <dir>', 'folder of the set (default: datasets/emoji-<size> in the data folder)')
+    .option('--size <px>', 'side of the pictures', wholeNumber, 128)
+    .addOption(
+      new Option('--data-dir <folder>', 'where packages are kept').env('ATHANOR_DATA_DIR').default(defaultDataDir),
+    )
+    .action(async ({ dataDir, out, size }: EmojiOptions) => {
+      const folder = out ?? join(dataDir, 'datasets', `emoji-${size}`)
+      const count = await buildEmojiSet({
+        folder,
+        cacheDir: join(dataDir, 'cache', 'packages'),
+        size,
+        onProgress: (set, done) => {
+          if (done % 100 === 0) process.stderr.write(`${set}: ${done}\n`)
+        },
+      })
+      process.stdout.write(`${count} pictures in ${folder}\n`)
+    })
+  return command
+}
