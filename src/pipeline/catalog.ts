@@ -1,4 +1,4 @@
-import { type Dirent, readdirSync, statSync } from 'node:fs'
+import { type Dirent, readdirSync, realpathSync, statSync } from 'node:fs'
 import { join, parse, relative, sep } from 'node:path'
 
 /** A model file of the data folder, or a diffusers folder. */
@@ -10,16 +10,13 @@ export interface CatalogEntry {
   readonly stem: string
 }
 
-/** Folders inside folders, deeper than anyone sorts models; stops loops of links. */
-const maxDepth = 16
-
 /**
  * Files with one of these extensions below a folder, in the order A1111 lists them: by path, ignoring case, numbers
  * by value. A missing folder is an empty one.
  */
 export function listFiles(folder: string, extensions: readonly string[]): CatalogEntry[] {
   const found: string[] = []
-  walk(folder, 0, (path, entry) => {
+  walk(folder, (path, entry) => {
     if (extensions.includes(parse(entry.name).ext.toLowerCase()) && isFile(path, entry)) found.push(path)
   })
   return sorted(folder, found)
@@ -28,7 +25,7 @@ export function listFiles(folder: string, extensions: readonly string[]): Catalo
 /** Checkpoints: `.safetensors` and `.ckpt` files that are no VAE, and diffusers folders. */
 export function listCheckpoints(folder: string): CatalogEntry[] {
   const found: string[] = []
-  walk(folder, 0, (path, entry) => {
+  walk(folder, (path, entry) => {
     const { name, ext } = parse(entry.name)
     if (entry.name === 'model_index.json') found.push(parse(path).dir)
     else if (/^\.(safetensors|ckpt)$/i.test(ext) && !/\.vae$/i.test(name) && isFile(path, entry)) found.push(path)
@@ -40,18 +37,21 @@ export function listCheckpoints(folder: string): CatalogEntry[] {
   )
 }
 
-function walk(folder: string, depth: number, visit: (path: string, entry: Dirent) => void): void {
+function walk(folder: string, visit: (path: string, entry: Dirent) => void, above: readonly string[] = []): void {
   let entries: Dirent[]
+  let real: string
   try {
     entries = readdirSync(folder, { withFileTypes: true })
+    real = realpathSync(folder)
   } catch {
     return
   }
+  // A link to a folder around it would lead there for ever.
+  if (above.includes(real)) return
   for (const entry of entries) {
     const path = join(folder, entry.name)
-    if (isFolder(path, entry)) {
-      if (depth < maxDepth) walk(path, depth + 1, visit)
-    } else visit(path, entry)
+    if (isFolder(path, entry)) walk(path, visit, [...above, real])
+    else visit(path, entry)
   }
 }
 
