@@ -22,8 +22,11 @@ export function grad(loss: Value, wrt: readonly Value[]): readonly Value[] {
     const [y] = node.outputs
     const dy = gradients.get(y!)
     if (!dy || !depends.has(y!)) continue
-    backward(node, dy).forEach((gradient, position) => {
-      const x = node.inputs[position]
+    const known = graph.derivatives.get(y!)
+    const inputs = known?.inputs ?? node.inputs
+    const back = known?.vjp(dy) ?? backward(node, dy)
+    back.forEach((gradient, position) => {
+      const x = inputs[position]
       if (!gradient || !x || !depends.has(x)) return
       if (!sameDims(gradient.shape, x.shape)) {
         throw new Error(`internal: ${node.op} gives ${shapeText(gradient.shape)} for ${shapeText(x.shape)}`)

@@ -32,6 +32,15 @@ export interface Node<Op extends OpName = OpName> {
 }
 
 /**
+ * A shorter way back from a value than through the nodes that make it: from the gradient by the value, those by the
+ * inputs of the whole computation.
+ */
+export interface Derivative {
+  readonly inputs: readonly Value[]
+  readonly vjp: (dy: Value) => readonly Value[]
+}
+
+/**
  * A computation as data: values and operators in the order they were made, so every node comes after what it reads.
  * Nodes are only ever added; `simplify` and the gradients of the next floor make new graphs instead of changing one.
  */
@@ -39,6 +48,8 @@ export class Graph {
   readonly nodes: Node[] = []
   readonly inputs: Value[] = []
   readonly outputs = new Map<string, Value>()
+  /** Derivatives that layers know better than the operators they are made of. */
+  readonly derivatives = new Map<Value, Derivative>()
   readonly #weights = new Map<string, Value>()
   #created = 0
 

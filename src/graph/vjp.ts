@@ -47,9 +47,9 @@ export const vjp: { readonly [Op in OpName]: Vjp<Op> | null } = {
     return [mul(dy, add(Phi, mul(x!, phi)))]
   },
   // (x·σ(αx))' = s + αx·s·(1 − s)
-  QuickGelu: (dy, _, [x], { alpha }) => {
+  QuickGelu: (dy, y, [x], { alpha }) => {
     const s = sigmoid(mul(x!, alpha))
-    return [mul(dy, mul(s, add(1, mul(mul(x!, alpha), sub(1, s)))))]
+    return [mul(dy, add(s, mul(mul(y, alpha), sub(1, s))))]
   },
   Clip: (dy, _, [x], { min, max }) => {
     const zero = ops.constant(x!.graph, 0)

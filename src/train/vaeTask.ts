@@ -18,8 +18,8 @@ export interface PictureBatch {
   readonly size: number
 }
 
-/** Written so that the way back reuses what the way there computed. */
-const trainingEmit: Emit = { ...float32Emit, attention: 'primitive', activation: 'primitive' }
+/** The way back needs the scores of attention anyway. */
+const trainingEmit: Emit = { ...float32Emit, attention: 'primitive' }
 
 /** Untrained parameters of an autoencoder, by their names in a checkpoint. */
 export function initialVae(config: VaeConfig, seed: number): Parameters {
