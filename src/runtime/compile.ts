@@ -10,6 +10,7 @@ import { narrowProducts } from './narrow.ts'
 import { type NativeSession, openNative } from './native.ts'
 import { excessBytes, isWorthPacking } from './policy.ts'
 import type { Compile, CompileOptions, Feed, Residence } from './session.ts'
+import { splitSums } from './splitSums.ts'
 import { weightFiles } from './weightFiles.ts'
 import { type Open, type Wanted, WeightStore } from './weightStore.ts'
 
@@ -35,7 +36,7 @@ export const compile: Compile = async (graph, options) => {
 
 /** The graph as the runtime runs it fastest. */
 async function lower(graph: Graph): Promise<Graph> {
-  const narrow = narrowProducts(graph)
+  const narrow = splitSums(narrowProducts(graph))
   const hasConvs = graph.nodes.some(({ op }) => op === 'Conv')
   const block = hasConvs ? await blockSize() : 1
   return simplify(block > 1 ? blockConvs(narrow, block) : narrow)
