@@ -57,7 +57,7 @@ export async function openNative(model: Uint8Array, { threads, folder }: NativeO
 /** The native library, loaded on first use. */
 async function library() {
   // Read by the library while it loads; without it, it opens a store in the user's cache folder and an uploader.
-  process.env['ORT_DISABLE_TELEMETRY'] = '1'
+  process.env.ORT_DISABLE_TELEMETRY = '1'
   return import('onnxruntime-node')
 }
 

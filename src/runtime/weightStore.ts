@@ -53,6 +53,11 @@ export class WeightStore {
     for (const piece of [...this.#pieces]) if (!piece.keys.some(isUsed)) this.#forget(piece)
   }
 
+  /** Bytes of all packed weights. */
+  get heldBytes(): number {
+    return this.#pieces.reduce((sum, { memory }) => sum + memory.byteLength, 0)
+  }
+
   /** What these values take packed, and how much of it is not in memory yet. */
   bytesOf(wanted: Wanted): { readonly all: number; readonly missing: number } {
     const missing = [...wanted].flatMap(([key, value]) => (this.#held.has(key) ? [] : [value]))
