@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { dataFolder } from '../../test/parity/dataFolder.ts'
@@ -210,7 +210,7 @@ describe('a refiner', () => {
     const [plain] = await pictures({ steps: 6 })
     const { images } = await run(await recipeOf(refined(0.5, { steps: 6 })))
     expect(images[0]!.picture).toEqual(plain)
-    expect(images[0]!.infotext).toContain('Refiner: tiny-sd1-copy, Refiner switch at: 0.5')
+    expect(images[0]!.infotext).toContain('Refiner: tiny-sd1-copy [d3d69a5716], Refiner switch at: 0.5')
   })
 
   test('of another kind takes over with its own reading of the prompt', async () => {
@@ -221,6 +221,30 @@ describe('a refiner', () => {
     expect(late).not.toEqual(plain)
     expect(early).not.toEqual(late)
   })
+})
+
+/** A tensor of zeros but for what is said of it, as a file holds it. */
+function entry(name: string, shape: readonly number[], ones: readonly number[] = []): WeightEntry {
+  const values = new Float32Array(shape.reduce((size, dim) => size * dim, 1))
+  for (const at of ones) values[at] = 1
+  return { name, dtype: 'F32', shape, sizeBytes: values.byteLength, location: { bytes: new Uint8Array(values.buffer) } }
+}
+
+test('an upscaler model enlarges for the second pass: one that adds nothing is the nearest neighbour', async () => {
+  const file = [
+    entry('body.0.weight', [4, 3, 3, 3]),
+    entry('body.0.bias', [4]),
+    entry('body.1.weight', [4]),
+    entry('body.2.weight', [12, 4, 3, 3]),
+    entry('body.2.bias', [12]),
+  ]
+  mkdirSync(join(data.path, 'models/ESRGAN'), { recursive: true })
+  writeSafetensors(join(data.path, 'models/ESRGAN/Plain.safetensors'), file)
+  const hires = { enable_hr: true, denoising_strength: 0.4 }
+  const [nearest] = await pictures({ ...hires, hr_upscaler: 'Nearest' })
+  const upscaled = await run(await recipeOf({ ...hires, hr_upscaler: 'Plain' }))
+  expect(upscaled.images[0]!.picture).toEqual(nearest)
+  expect(upscaled.images[0]!.infotext).toContain('Hires upscaler: Plain')
 })
 
 test('another checkpoint takes the place of the one before, whose memory is freed', async () => {
@@ -235,6 +259,31 @@ test('previews show the picture at an eighth where there is no small decoder', a
   const step = progress.find((each) => each.kind === 'step')
   const [preview] = await previewPictures(studio, step!.denoised)
   expect(preview).toMatchObject({ width: 8, height: 8, channels: 3 })
+})
+
+test('a small decoder shows the steps, and decodes the picture where that is asked for', async () => {
+  // Its convolutions pass the first three channels of the latent on, and three doublings make eight pixels of a point.
+  const passing = (name: string, inputs: number) =>
+    entry(
+      name,
+      [3, inputs, 3, 3],
+      [0, 1, 2].map((channel) => (channel * inputs + channel) * 9 + 4),
+    )
+  const doublings = [3, 4, 5].map((place) => passing(`${place}.weight`, 3))
+  mkdirSync(join(data.path, 'models/VAE-taesd'), { recursive: true })
+  writeSafetensors(join(data.path, 'models/VAE-taesd/taesd_decoder.safetensors'), [
+    passing('1.weight', 4),
+    entry('1.bias', [3]),
+    ...doublings,
+  ])
+  const override_settings = { ...small.override_settings, sd_vae_decode_method: 'TAESD' }
+  const { progress, images } = await run(await recipeOf({ override_settings }))
+  const last = progress.findLast((each) => each.kind === 'step')
+  const [preview] = await previewPictures(studio, last!.denoised)
+  expect(preview).toMatchObject({ width: 64, height: 64 })
+  // The last Euler step ends at the model's estimate itself.
+  expect(images[0]!.picture).toEqual(preview)
+  expect(images[0]!.infotext).toContain('VAE Decoder: TAESD')
 })
 
 describe('saving', () => {

@@ -10,7 +10,7 @@ import { type Facts, type Framing, infotextOf } from './infotext.ts'
 import { type StartState, startFrom } from './initLatent.ts'
 import { checkCancelled, type Job } from './job.ts'
 import { tinyDecode } from './preview.ts'
-import type { FileIdentity, Recipe } from './recipe.ts'
+import type { Recipe } from './recipe.ts'
 import { usesEtaSeedDelta } from './sampling.ts'
 import type { Studio } from './studio.ts'
 
@@ -66,10 +66,6 @@ export async function* generate(
     ...(recipe.refiner ? [recipe.refiner.model] : []),
   ]
   await studio.keepOnly(models.map(({ checkpoint }) => checkpoint))
-  // Hashing a checkpoint that is new takes seconds: it goes on beside the sampling and is wanted at the end only.
-  const hash = recipe.writing.modelHash ? studio.library.hashes.file(recipe.checkpoint.path) : undefined
-  hash?.catch(() => undefined)
-
   const jobTime = new Date()
   const facts: Facts = new Map()
   const embeddings = await Promise.all(
@@ -80,6 +76,7 @@ export async function* generate(
   const start = await startOf(job)
 
   const images: GeneratedImage[] = []
+  let framing: Framing | undefined
   for (const batch of batchesOf(recipe)) {
     const sampled = yield* sampleBatch(job, batch, start)
     const { tinyDecoder } = recipe
@@ -89,7 +86,8 @@ export async function* generate(
       : await sampled.vae.decode(sampled.latent)
     const pictures = finishPictures(recipe, start, sampled, batch.offset, fromPixels(decoded))
     const firstPasses = sampled.firstPass && fromPixels(sampled.firstPass)
-    const framing = await framingOf(job, hash)
+    // Hashing a checkpoint that is new takes seconds, and nobody wants to know before the first picture is done.
+    framing ??= await framingOf(job)
     for (const [i, picture] of pictures.entries()) {
       const index = batch.first + i
       const infotext = infotextOf(recipe, index, framing)
@@ -101,7 +99,7 @@ export async function* generate(
     checkCancelled(job)
   }
 
-  const framing = await framingOf(job, hash)
+  if (!framing) throw new Error('internal: a recipe without pictures')
   return {
     images,
     recipe: { ...recipe, checkpoint: framing.checkpoint },
@@ -124,10 +122,11 @@ async function startOf(job: Job): Promise<StartState | undefined> {
   return startFrom(recipe, init, vae, upscaler, facts)
 }
 
-async function framingOf({ recipe, studio, facts }: Job, hash: Promise<string> | undefined): Promise<Framing> {
-  const checkpoint: FileIdentity = { ...recipe.checkpoint, hash: (await hash) ?? recipe.checkpoint.hash }
+async function framingOf({ recipe, studio, facts }: Job): Promise<Framing> {
+  const { name, path, hash: known } = recipe.checkpoint
+  const hash = recipe.writing.modelHash ? await studio.library.hashes.file(path) : known
   return {
-    checkpoint,
+    checkpoint: { name, path, hash },
     vae: recipe.vae,
     usesInpaintingConditioning: studio.model(recipe).config.isInpainting,
     usesEtaSeedDelta: usesEtaSeedDelta(recipe),

@@ -62,7 +62,7 @@ export async function hiresOf(fields: Txt2ImgBody, target: HiresTarget, context:
       prompt: fields.hr_prompt === '' ? prompt : own.prompt,
       negativePrompt: fields.hr_negative_prompt === '' ? negativePrompt : own.negativePrompt,
     })),
-    model: checkpoint === undefined ? undefined : await names.model(checkpoint, 'hr_checkpoint_name', options),
+    model: checkpoint === undefined ? undefined : await names.secondModel(checkpoint, 'hr_checkpoint_name', options),
     firstPicture: picture === undefined ? undefined : toRgb(await pictureFromWire(picture, 'firstpass_image')),
     keepFirstPass: options.save_images_before_highres_fix,
     usesFirstPassConds: options.hires_fix_use_firstpass_conds,

@@ -36,6 +36,12 @@ export class Names {
     }
   }
 
+  /** A model that infotexts mention beside the first, which they do with its hash. */
+  async secondModel(name: string, field: string, options: Options): Promise<ModelFiles> {
+    const { checkpoint, vae } = await this.model(name, field, options)
+    return { checkpoint: await this.#library.identity(checkpoint.name, checkpoint.path), vae }
+  }
+
   /** The networks that prompts ask for, by the names they use. */
   async networks(prompts: readonly string[]): Promise<ReadonlyMap<string, FileIdentity>> {
     const found = new Map<string, FileIdentity>()

@@ -135,7 +135,7 @@ async function refinerOf(fields: CommonFields, options: Options, names: Names): 
   const name = fields.refiner_checkpoint
   if (name === undefined || name === '' || name === 'None' || (fields.refiner_switch_at ?? 1) >= 1) return undefined
   return {
-    model: await names.model(name, 'refiner_checkpoint', options),
+    model: await names.secondModel(name, 'refiner_checkpoint', options),
     switchAt: fields.refiner_switch_at ?? 1,
     switchBySteps: options.refiner_switch_by_sample_steps,
     inPass: options.hires_fix_refiner_pass,
