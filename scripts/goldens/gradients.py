@@ -11,10 +11,8 @@ import sys
 import diffusers
 import torch
 import transformers
-from diffusers import AutoencoderKL
-from models import build_unet, clip_names, load, text1, text2, unet1, unet2, unet_names, vae1, vae_names
+from models import build_text, build_unet, build_vae, clip_names, text1, text2, unet1, unet2, unet_names, vae1, vae_names
 from numbered import numbers
-from transformers import CLIPTextConfig, CLIPTextModel
 
 probes = 8
 
@@ -52,42 +50,22 @@ def unet_case(case, config, height, width):
 
 
 def text_case(case, config):
-    model = CLIPTextModel(
-        CLIPTextConfig(
-            hidden_size=config["width"],
-            intermediate_size=config["mlpWidth"],
-            num_hidden_layers=config["layers"],
-            num_attention_heads=config["heads"],
-            hidden_act="quick_gelu" if config["kind"] == "clip" else "gelu",
-            vocab_size=config["vocabulary"],
-            max_position_embeddings=config["tokens"],
-            eos_token_id=99,
-        )
-    )
-    names = clip_names(config["kind"])
-    load(model, names).double()
+    model = build_text(config).double()
     tokens = torch.arange(2 * 77).reshape(2, 77) * 37 % 99
-    return record(case, config, model(tokens).last_hidden_state, {}, model, names)
+    return record(case, config, model(tokens).last_hidden_state, {}, model, clip_names(config["kind"]))
 
 
 def vae_case(case, config, height, width, decodes):
+    model = build_vae(config).double()
     levels = len(config["mult"])
-    model = AutoencoderKL(
-        down_block_types=["DownEncoderBlock2D"] * levels,
-        up_block_types=["UpDecoderBlock2D"] * levels,
-        block_out_channels=[config["channels"] * m for m in config["mult"]],
-        layers_per_block=config["resBlocks"],
-        latent_channels=config["latentChannels"],
-        norm_num_groups=config["normGroups"],
-    )
-    load(model, vae_names(levels)).double()
+    names = vae_names(levels)
     if decodes:
         x = double(f"{case} latent", (2, config["latentChannels"], height, width))
-        return record(case, config, model.decode(x).sample, {f"{case} latent": x}, model, vae_names(levels), size=[height, width])
+        return record(case, config, model.decode(x).sample, {f"{case} latent": x}, model, names, size=[height, width])
     scale = 2 ** (levels - 1)
     x = double(f"{case} picture", (2, 3, height * scale, width * scale))
     output = model.encode(x).latent_dist.parameters
-    return record(case, config, output, {f"{case} picture": x}, model, vae_names(levels), size=[height, width])
+    return record(case, config, output, {f"{case} picture": x}, model, names, size=[height, width])
 
 
 small_vae = {**vae1, "channels": 16, "normGroups": 8}

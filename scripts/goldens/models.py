@@ -135,6 +135,35 @@ def build_unet(c):
     return load(model, unet_names(levels, c["resBlocks"], c["attention"]))
 
 
+def build_text(c):
+    model = CLIPTextModel(
+        CLIPTextConfig(
+            hidden_size=c["width"],
+            intermediate_size=c["mlpWidth"],
+            num_hidden_layers=c["layers"],
+            num_attention_heads=c["heads"],
+            hidden_act="quick_gelu" if c["kind"] == "clip" else "gelu",
+            vocab_size=c["vocabulary"],
+            max_position_embeddings=c["tokens"],
+            eos_token_id=99,
+        )
+    )
+    return load(model, clip_names(c["kind"]))
+
+
+def build_vae(c):
+    levels = len(c["mult"])
+    model = AutoencoderKL(
+        down_block_types=["DownEncoderBlock2D"] * levels,
+        up_block_types=["UpDecoderBlock2D"] * levels,
+        block_out_channels=[c["channels"] * m for m in c["mult"]],
+        layers_per_block=c["resBlocks"],
+        latent_channels=c["latentChannels"],
+        norm_num_groups=c.get("normGroups", 32),
+    )
+    return load(model, vae_names(levels))
+
+
 def run_unet(model, name, c, height, width):
     x = torch.from_numpy(numbers(f"{name} latent", (2, c["inChannels"], height, width)))
     context = torch.from_numpy(numbers(f"{name} context", (2, 7, c["contextWidth"])))
@@ -223,19 +252,7 @@ def unets():
 @torch.no_grad()
 def texts():
     for name, config, skip in [("clip", text1, 0), ("clip-skip", text1, 2), ("openclip", text2, 1)]:
-        model = CLIPTextModel(
-            CLIPTextConfig(
-                hidden_size=config["width"],
-                intermediate_size=config["mlpWidth"],
-                num_hidden_layers=config["layers"],
-                num_attention_heads=config["heads"],
-                hidden_act="quick_gelu" if config["kind"] == "clip" else "gelu",
-                vocab_size=config["vocabulary"],
-                max_position_embeddings=config["tokens"],
-                eos_token_id=99,
-            )
-        )
-        load(model, clip_names(config["kind"]))
+        model = build_text(config)
         tokens = torch.arange(2 * 77).reshape(2, 77) * 37 % 99
         injected = torch.from_numpy(numbers(f"text/{name} injected", (2, 77, config["width"])))
         places = torch.zeros(2, 77, 1, dtype=torch.bool)
@@ -254,14 +271,7 @@ def autoencoders():
         ("tiling", vae1, (4, 4), True),
     ]:
         levels = len(config["mult"])
-        model = AutoencoderKL(
-            down_block_types=["DownEncoderBlock2D"] * levels,
-            up_block_types=["UpDecoderBlock2D"] * levels,
-            block_out_channels=[config["channels"] * m for m in config["mult"]],
-            layers_per_block=config["resBlocks"],
-            latent_channels=config["latentChannels"],
-        )
-        load(model, vae_names(levels))
+        model = build_vae(config)
         if tiling:
             circular(model)
         latent = torch.from_numpy(numbers(f"vae/{name} latent", (2, config["latentChannels"], *size)))

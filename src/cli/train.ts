@@ -1,15 +1,17 @@
 import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
-import { Command } from 'commander'
+import { join, parse, resolve } from 'node:path'
+import { Command, Option } from 'commander'
 import { StudioError } from '../errors.ts'
 import type { RunEvent } from '../train/run.ts'
 import { vaeRunSchema } from '../train/vaeConfig.ts'
 import { trainVae } from '../train/vaeRun.ts'
 import { onInterrupt } from './interrupt.ts'
 import { wholeNumber } from './numbers.ts'
+import { defaultDataDir } from './studioOptions.ts'
 
 interface TrainOptions {
+  readonly dataDir: string
   readonly config: string
   readonly out?: string
   readonly threads?: number
@@ -22,13 +24,18 @@ export function trainCommand(): Command {
     .command('vae')
     .description('Train an autoencoder.')
     .requiredOption('--config <file>', 'numbers of the run')
-    .option('-o, --out <dir>', 'folder for checkpoint and logs (default: beside the configuration, with its name)')
+    .option(
+      '-o, --out <dir>',
+      'folder for checkpoint and logs (default: training/<name of the file> in the data folder)',
+    )
     .option('--threads <n>', 'threads to compute with', wholeNumber)
-    .action(async ({ config: path, out, threads = availableParallelism() }: TrainOptions) => {
-      const run = readRun(path)
-      const data = resolve(dirname(path), run.data)
-      const folder = out ?? join(dirname(path), 'runs', path.replace(/^.*[\\/]|\.[^.]*$/g, ''))
-      await follow(trainVae(run, { data, folder, threads }), onInterrupt())
+    .addOption(
+      new Option('--data-dir <folder>', 'where pictures are found').env('ATHANOR_DATA_DIR').default(defaultDataDir),
+    )
+    .action(async ({ dataDir, config, out, threads = availableParallelism() }: TrainOptions) => {
+      const run = readRun(config)
+      const folder = out ?? join(dataDir, 'training', parse(config).name)
+      await follow(trainVae(run, { data: resolve(dataDir, run.data), folder, threads }), onInterrupt())
     })
   return command
 }

@@ -7,7 +7,7 @@ const count = z.int().positive()
 /** The numbers of a run that trains an autoencoder, as its configuration file has them. */
 export const vaeRunSchema = z.strictObject({
   seed: z.int().nonnegative(),
-  /** A picture store, relative to the configuration. */
+  /** A picture store, relative to the data folder. */
   data: z.string(),
   model: z.strictObject({
     channels: count,
