@@ -55,7 +55,10 @@ export function infotextOf(recipe: Recipe, index: number, framing: Framing): str
       RNG: when(noise.label !== 'GPU', noise.label),
       Tiling: when(recipe.tiling, true),
     },
-    extra: [...facts].map(([key, fact]) => [key, Array.isArray(fact) ? (fact[index] ?? null) : fact] as const),
+    extra: [...facts].map(([key, fact]) => {
+      const value = Array.isArray(fact) ? (fact[index] ?? null) : fact
+      return [key, typeof value === 'number' && writing.floats.has(key) ? pythonFloat(value) : value] as const
+    }),
     ...(writing.version === undefined ? {} : { version: writing.version }),
   })
 }

@@ -255,4 +255,6 @@ export interface InfotextSettings {
   readonly networkHashes: boolean
   readonly embeddingHashes: boolean
   readonly version: string | undefined
+  /** Parameters whose numbers were given as floats, though whole: `7.0`. */
+  readonly floats: ReadonlySet<string>
 }

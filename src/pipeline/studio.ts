@@ -12,6 +12,7 @@ import { NetworkShelf } from './networks.ts'
 import type { FileIdentity, ModelFiles, Noise, UpscalerTiles } from './recipe.ts'
 import { SessionPool } from './sessionPool.ts'
 import { plainUpscaler, type UpscaleStep } from './upscale.ts'
+import { floatLiterals } from './wire/floatLiterals.ts'
 import { type Options, parseOptions } from './wire/options.ts'
 
 export interface StudioSettings {
@@ -27,6 +28,8 @@ export class Studio {
   readonly gpuNoise: Noise['source']
   readonly library: Library
   readonly options: Options
+  /** Options whose whole numbers config.json has as floats: infotexts repeat them so. */
+  readonly floatOptions: ReadonlySet<string>
   readonly pool: SessionPool
   readonly shelf: NetworkShelf
   #models: Model[] = []
@@ -36,7 +39,9 @@ export class Studio {
     this.dataDir = resolve(dataDir)
     this.gpuNoise = gpuNoise
     this.library = new Library(this.dataDir)
-    this.options = parseOptions(readConfig(join(this.dataDir, 'config.json')))
+    const { config, floats } = readConfig(join(this.dataDir, 'config.json'))
+    this.options = parseOptions(config)
+    this.floatOptions = floats
     this.pool = new SessionPool({ threads, cacheDir: join(this.dataDir, 'cache') })
     this.shelf = new NetworkShelf(this.pool)
   }
@@ -92,14 +97,17 @@ export function openStudio(dataDir: string, settings: StudioSettings = {}): Stud
 
 const mergesPath = fileURLToPath(new URL('../../assets/clip-merges.bin', import.meta.url))
 
-function readConfig(path: string): Record<string, unknown> {
-  if (!existsSync(path)) return {}
+function readConfig(path: string): { config: Record<string, unknown>; floats: ReadonlySet<string> } {
+  if (!existsSync(path)) return { config: {}, floats: new Set() }
+  const text = readFileSync(path, 'utf8')
   let config: unknown
   try {
-    config = JSON.parse(readFileSync(path, 'utf8'))
+    config = JSON.parse(text)
   } catch (cause) {
     throw new StudioError('bad-file', `${path}: is not JSON`, { cause, field: 'config.json' })
   }
-  if (typeof config === 'object' && config !== null && !Array.isArray(config)) return config as Record<string, unknown>
+  if (typeof config === 'object' && config !== null && !Array.isArray(config)) {
+    return { config: config as Record<string, unknown>, floats: floatLiterals(text) }
+  }
   throw new StudioError('bad-file', `${path}: expected an object of options`, { field: 'config.json' })
 }

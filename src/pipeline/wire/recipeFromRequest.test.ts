@@ -4,7 +4,9 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { encodePng } from '../../image/encode.ts'
 import { filled } from '../../image/picture.ts'
+import { infotextOf } from '../infotext.ts'
 import { openStudio, type Studio } from '../studio.ts'
+import { floatLiterals } from './floatLiterals.ts'
 import { recipeFromRequest } from './recipeFromRequest.ts'
 
 // Recipes only name files; nothing here is a model.
@@ -104,6 +106,20 @@ describe('a request becomes a recipe', () => {
     expect((await txt2img({})).noise).toMatchObject({ source: 'nv', label: 'GPU' })
     const onCpu = openStudio(folder, { gpuNoise: 'cpu' })
     expect((await recipeFromRequest({}, 'txt2img', onCpu)).noise).toMatchObject({ source: 'cpu', label: 'GPU' })
+  })
+
+  test('with the spelling of numbers that infotexts repeat', async () => {
+    const text = '{"override_settings": {"rho": 3.0, "sigma_max": 10, "eta_ddim": 1.0}, "cfg_scale": 7.0}'
+    const recipe = await recipeFromRequest(JSON.parse(text), 'txt2img', studio, { floats: floatLiterals(text) })
+    expect([...recipe.writing.floats]).toEqual(['Eta DDIM', 'Schedule rho'])
+    const framing = {
+      checkpoint: recipe.checkpoint,
+      vae: undefined,
+      usesInpaintingConditioning: false,
+      usesEtaSeedDelta: false,
+      facts: new Map([['Schedule max sigma', 10] as const, ['Schedule rho', 3] as const]),
+    }
+    expect(infotextOf(recipe, 0, framing)).toContain('Schedule max sigma: 10, Schedule rho: 3.0')
   })
 
   test('with what an infotext says in the place of what it does not say itself', async () => {

@@ -4,6 +4,7 @@ import type { FileIdentity, Init, ModelFiles, Recipe } from '../recipe.ts'
 import type { Studio } from '../studio.ts'
 import { hiresOf, hiresSizes } from './hires.ts'
 import { imagesOf } from './images.ts'
+import { infotextOptions, softInpaintingKeys } from './infotextKeys.ts'
 import { initOf } from './init.ts'
 import { Names } from './names.ts'
 import { type Options, overrideOptions } from './options.ts'
@@ -17,6 +18,8 @@ import * as settings from './settings.ts'
 export interface RequestReading {
   /** Unknown names fall back as the reference's do, with a note, where they are errors otherwise. */
   readonly lenient?: boolean
+  /** `floatLiterals` of the body's JSON text, where there was one. */
+  readonly floats?: ReadonlySet<string>
 }
 
 /**
@@ -27,7 +30,7 @@ export async function recipeFromRequest(
   body: unknown,
   endpoint: Endpoint,
   studio: Studio,
-  { lenient = false }: RequestReading = {},
+  { lenient = false, floats = new Set() }: RequestReading = {},
 ): Promise<Recipe> {
   const request = withInfotext(body)
   const txt2img = endpoint === 'txt2img' ? parseTxt2Img(request) : undefined
@@ -49,7 +52,7 @@ export async function recipeFromRequest(
   const sizes = txt2img?.enable_hr ? hiresSizes(txt2img, options) : undefined
   const hires =
     txt2img && sizes && (await hiresOf(txt2img, sizes.target, { library, options, names, merge, images, pass }))
-  const { width, height } = hires?.firstPicture ?? sizes?.first ?? fields
+  const { width, height } = sizes?.first ?? fields
 
   const model = await chosenModel(options, studio, names)
   const texts = [...images, ...(hires?.prompts ?? [])]
@@ -75,11 +78,25 @@ export async function recipeFromRequest(
     hires,
     refiner: await refinerOf(fields, options, names),
     tiles: { size: options.ESRGAN_tile, overlap: options.ESRGAN_tile_overlap },
-    writing: settings.writingOf(options),
+    writing: settings.writingOf(options, floatKeys(fields, floats, studio)),
     notes: names.notes,
   }
   checkSizes(recipe)
   return recipe
+}
+
+/** The infotext parameters that repeat numbers which were written as floats, here or in the folder's options. */
+function floatKeys(fields: CommonFields, floats: ReadonlySet<string>, studio: Studio): ReadonlySet<string> {
+  const options = infotextOptions.filter(([option]) =>
+    Object.hasOwn(fields.override_settings, option)
+      ? floats.has(`override_settings.${option}`)
+      : studio.floatOptions.has(option),
+  )
+  const scripts = Object.keys(fields.alwayson_scripts).filter((title) => title.toLowerCase() === 'soft inpainting')
+  const soft = softInpaintingKeys.filter((_, i) =>
+    scripts.some((title) => floats.has(`alwayson_scripts.${title}.args.${i}`)),
+  )
+  return new Set([...options.map(([, key]) => key), ...soft])
 }
 
 const checkpointField = 'override_settings.sd_model_checkpoint'

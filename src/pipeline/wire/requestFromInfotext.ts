@@ -1,4 +1,5 @@
 import { parseInfotext } from '../../image/parseInfotext.ts'
+import { infotextOptions, softInpaintingKeys } from './infotextKeys.ts'
 import { oldFirstPassSize } from './oldFirstPass.ts'
 import { type Options, optionDefaults } from './options.ts'
 import type { Endpoint } from './request.ts'
@@ -41,46 +42,6 @@ const hiresKeys: typeof fieldKeys = [
 
 const maskedContents = ['fill', 'original', 'latent noise', 'latent nothing']
 
-/** Infotext parameters that are options, by option. */
-const optionKeys: readonly (readonly [option: keyof Options, key: string])[] = [
-  ['sd_vae', 'VAE'],
-  ['sd_vae_encode_method', 'VAE Encoder'],
-  ['sd_vae_decode_method', 'VAE Decoder'],
-  ['emphasis', 'Emphasis'],
-  ['CLIP_stop_at_last_layers', 'Clip skip'],
-  ['randn_source', 'RNG'],
-  ['tiling', 'Tiling'],
-  ['eta_noise_seed_delta', 'ENSD'],
-  ['eta_ddim', 'Eta DDIM'],
-  ['eta_ancestral', 'Eta'],
-  ['s_churn', 'Sigma churn'],
-  ['s_tmin', 'Sigma tmin'],
-  ['s_tmax', 'Sigma tmax'],
-  ['s_noise', 'Sigma noise'],
-  ['sigma_min', 'Schedule min sigma'],
-  ['sigma_max', 'Schedule max sigma'],
-  ['rho', 'Schedule rho'],
-  ['beta_dist_alpha', 'Beta schedule alpha'],
-  ['beta_dist_beta', 'Beta schedule beta'],
-  ['always_discard_next_to_last_sigma', 'Discard penultimate sigma'],
-  ['sgm_noise_multiplier', 'SGM noise multiplier'],
-  ['sd_noise_schedule', 'Noise Schedule'],
-  ['use_downcasted_alpha_bar', 'Downcast alphas_cumprod'],
-  ['use_old_scheduling', 'Old prompt editing timelines'],
-  ['pad_cond_uncond', 'Pad conds'],
-  ['pad_cond_uncond_v0', 'Pad conds v0'],
-  ['s_min_uncond', 'NGMS'],
-  ['s_min_uncond_all', 'NGMS all steps'],
-  ['skip_early_cond', 'Skip Early CFG'],
-  ['token_merging_ratio', 'Token merging ratio'],
-  ['token_merging_ratio_hr', 'Token merging ratio hr'],
-  ['inpainting_mask_weight', 'Conditional mask weight'],
-  ['initial_noise_multiplier', 'Noise multiplier'],
-  ['img2img_extra_noise', 'Extra noise'],
-  ['refiner_switch_by_sample_steps', 'Refiner switch by sampling steps'],
-  ['hires_fix_refiner_pass', 'Hires refiner'],
-]
-
 /** Options that no infotext records and that change pictures: a replay assumes what they are unless changed. */
 const unrecorded: readonly (keyof Options)[] = [
   'use_old_emphasis_implementation',
@@ -102,16 +63,6 @@ const unrecorded: readonly (keyof Options)[] = [
   'extra_networks_default_multiplier',
   'hires_fix_use_firstpass_conds',
   'use_old_hires_fix_width_height',
-]
-
-const softInpaintingKeys = [
-  'Soft inpainting enabled',
-  'Soft inpainting schedule bias',
-  'Soft inpainting preservation strength',
-  'Soft inpainting transition contrast boost',
-  'Soft inpainting mask influence',
-  'Soft inpainting difference threshold',
-  'Soft inpainting difference contrast',
 ]
 
 /** What an infotext asks for: a request, and the endpoint that would have been given it. */
@@ -145,7 +96,7 @@ export function requestFromInfotext(text: string, { isReplay }: { readonly isRep
   if (isImg2Img) copyMask(body, values)
 
   const overrides: Body = isReplay ? Object.fromEntries(resets.map((key) => [key, optionDefaults[key]])) : {}
-  copy(overrides, values, optionKeys)
+  copy(overrides, values, infotextOptions)
   if (isReplay && values.has('Model')) {
     const hash = values.get('Model hash')
     overrides.sd_model_checkpoint = `${values.get('Model')}${hash === undefined ? '' : ` [${hash}]`}`
@@ -165,7 +116,7 @@ export function withInfotext(body: unknown): unknown {
   return { ...said, ...explicit, override_settings: overrides }
 }
 
-const resets: readonly (keyof Options)[] = [...optionKeys.map(([option]) => option), ...unrecorded]
+const resets: readonly (keyof Options)[] = [...infotextOptions.map(([option]) => option), ...unrecorded]
 
 function copy(target: Body, values: Values, keys: readonly (readonly [string, string])[]): void {
   for (const [field, key] of keys) {

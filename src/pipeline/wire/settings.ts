@@ -97,7 +97,8 @@ export function tokenMergingOf(options: Options, isImg2Img: boolean): TokenMergi
   }
 }
 
-export function writingOf(options: Options): InfotextSettings {
+/** `floats` are the infotext parameters whose numbers were given as floats. */
+export function writingOf(options: Options, floats: ReadonlySet<string>): InfotextSettings {
   return {
     modelName: options.add_model_name_to_info,
     modelHash: options.add_model_hash_to_info,
@@ -106,5 +107,6 @@ export function writingOf(options: Options): InfotextSettings {
     networkHashes: options.lora_add_hashes_to_infotext,
     embeddingHashes: options.textual_inversion_add_hashes_to_infotext,
     version: options.add_version_to_infotext ? referenceVersion : undefined,
+    floats,
   }
 }

@@ -1,0 +1,52 @@
+import type { Options } from './options.ts'
+
+/** Infotext parameters that are options, by option. */
+export const infotextOptions: readonly (readonly [option: keyof Options, key: string])[] = [
+  ['sd_vae', 'VAE'],
+  ['sd_vae_encode_method', 'VAE Encoder'],
+  ['sd_vae_decode_method', 'VAE Decoder'],
+  ['emphasis', 'Emphasis'],
+  ['CLIP_stop_at_last_layers', 'Clip skip'],
+  ['randn_source', 'RNG'],
+  ['tiling', 'Tiling'],
+  ['eta_noise_seed_delta', 'ENSD'],
+  ['eta_ddim', 'Eta DDIM'],
+  ['eta_ancestral', 'Eta'],
+  ['s_churn', 'Sigma churn'],
+  ['s_tmin', 'Sigma tmin'],
+  ['s_tmax', 'Sigma tmax'],
+  ['s_noise', 'Sigma noise'],
+  ['sigma_min', 'Schedule min sigma'],
+  ['sigma_max', 'Schedule max sigma'],
+  ['rho', 'Schedule rho'],
+  ['beta_dist_alpha', 'Beta schedule alpha'],
+  ['beta_dist_beta', 'Beta schedule beta'],
+  ['always_discard_next_to_last_sigma', 'Discard penultimate sigma'],
+  ['sgm_noise_multiplier', 'SGM noise multiplier'],
+  ['sd_noise_schedule', 'Noise Schedule'],
+  ['use_downcasted_alpha_bar', 'Downcast alphas_cumprod'],
+  ['use_old_scheduling', 'Old prompt editing timelines'],
+  ['pad_cond_uncond', 'Pad conds'],
+  ['pad_cond_uncond_v0', 'Pad conds v0'],
+  ['s_min_uncond', 'NGMS'],
+  ['s_min_uncond_all', 'NGMS all steps'],
+  ['skip_early_cond', 'Skip Early CFG'],
+  ['token_merging_ratio', 'Token merging ratio'],
+  ['token_merging_ratio_hr', 'Token merging ratio hr'],
+  ['inpainting_mask_weight', 'Conditional mask weight'],
+  ['initial_noise_multiplier', 'Noise multiplier'],
+  ['img2img_extra_noise', 'Extra noise'],
+  ['refiner_switch_by_sample_steps', 'Refiner switch by sampling steps'],
+  ['hires_fix_refiner_pass', 'Hires refiner'],
+]
+
+/** Infotext parameters of soft inpainting, in the order of its script's arguments. */
+export const softInpaintingKeys: readonly string[] = [
+  'Soft inpainting enabled',
+  'Soft inpainting schedule bias',
+  'Soft inpainting preservation strength',
+  'Soft inpainting transition contrast boost',
+  'Soft inpainting mask influence',
+  'Soft inpainting difference threshold',
+  'Soft inpainting difference contrast',
+]
