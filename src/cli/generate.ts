@@ -89,16 +89,19 @@ async function requestOf(prompt: string | undefined, options: GenerateOptions): 
     options as unknown as Readonly<Record<string, unknown>>,
   )
   const isImg2Img = base?.endpoint === 'img2img' || body.init_images !== undefined
-  return { endpoint: isImg2Img ? 'img2img' : 'txt2img', body }
+  return { endpoint: isImg2Img ? 'img2img' : 'txt2img', body, ...(base?.floats && { floats: base.floats }) }
 }
 
 async function run(
   studio: Studio,
-  { endpoint, body }: CliRequest,
+  { endpoint, body, floats }: CliRequest,
   options: GenerateOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const recipe = await recipeFromRequest(body, endpoint, studio, { lenient: options.lenient ?? false })
+  const recipe = await recipeFromRequest(body, endpoint, studio, {
+    lenient: options.lenient ?? false,
+    ...(floats && { floats }),
+  })
   for (const note of recipe.notes) process.stderr.write(`note: ${note}\n`)
 
   const started = performance.now()

@@ -1,5 +1,6 @@
 import { dirname, resolve } from 'node:path'
 import { StudioError } from '../errors.ts'
+import { floatLiterals } from '../pipeline/wire/floatLiterals.ts'
 import type { Endpoint } from '../pipeline/wire/request.ts'
 import { readBytes } from './readBytes.ts'
 
@@ -10,6 +11,8 @@ export type RequestBody = Record<string, unknown>
 export interface CliRequest {
   readonly endpoint: Endpoint
   readonly body: RequestBody
+  /** Paths of whole numbers that were written as floats: `floatLiterals`. */
+  readonly floats?: ReadonlySet<string>
 }
 
 /**
@@ -17,11 +20,16 @@ export interface CliRequest {
  * also lie in a recording, `{ "endpoint": …, "request": … }`, and pictures may be `@file:` paths from the file's folder.
  */
 export function readRequestFile(path: string): CliRequest {
-  const content = objectOf(parse(path), path)
+  const { value, floats } = parse(path)
+  const content = objectOf(value, path)
   const isRecording = typeof content.request === 'object' && typeof content.endpoint === 'string'
   const body = isRecording ? objectOf(content.request, path) : content
   const isImg2Img = isRecording ? String(content.endpoint).endsWith('img2img') : Array.isArray(body.init_images)
-  return { endpoint: isImg2Img ? 'img2img' : 'txt2img', body: withFiles(body, dirname(resolve(path))) }
+  return {
+    endpoint: isImg2Img ? 'img2img' : 'txt2img',
+    body: withFiles(body, dirname(resolve(path))),
+    floats: new Set([...floats].map((place) => (isRecording ? place.replace(/^request\./, '') : place))),
+  }
 }
 
 /** A picture file as the base64 text that requests carry. */
@@ -29,9 +37,10 @@ export function pictureText(path: string): string {
   return readBytes(path).toString('base64')
 }
 
-function parse(path: string): unknown {
+function parse(path: string): { value: unknown; floats: ReadonlySet<string> } {
   try {
-    return JSON.parse(readBytes(path).toString('utf8'))
+    const text = readBytes(path).toString('utf8')
+    return { value: JSON.parse(text), floats: floatLiterals(text) }
   } catch (cause) {
     if (cause instanceof StudioError) throw cause
     throw new StudioError('bad-file', `${path}: is not JSON: ${(cause as Error).message}`, { cause, field: path })
