@@ -3,7 +3,7 @@ import type { Tensor } from '../tensor/tensor.ts'
 import type { Feed } from './feed.ts'
 import type { WeightStore } from './weightStore.ts'
 
-export type { Feed, TypedFeed } from './feed.ts'
+export type { Feed } from './feed.ts'
 
 /**
  * Where a session has its weights. `mapped`: in the user's file, from which every run converts them anew. `packed`: in
