@@ -1,37 +1,20 @@
-import { setImmediate } from 'node:timers/promises'
-import { StudioError } from '../errors.ts'
 import { pythonFloat } from '../image/pythonFloat.ts'
 import { blendLatents, stepMask } from '../image/softInpaint.ts'
 import { combine } from '../tensor/combine.ts'
 import { rows, type Tensor } from '../tensor/tensor.ts'
 import { type Autoencoder, autoencoder, latentScale } from './autoencoder.ts'
+import type { Batch } from './batches.ts'
 import type { Timeline } from './conditioning.ts'
 import { hiresStart } from './hiresStart.ts'
 import { asWritten } from './infotext.ts'
 import { pasteUnmasked, type StartState } from './initLatent.ts'
-import { inpaintingChannels, type Seen } from './inpaintingChannels.ts'
-import { adaptModel, checkCancelled, type Job, noteNetworks, notePrompts, type Prompts, preparePainter } from './job.ts'
+import type { Seen } from './inpaintingChannels.ts'
+import { adaptModel, type Job, noteNetworks, notePrompts, preparePainter } from './job.ts'
 import { latentUpscalers } from './latentUpscale.ts'
-import type { Model } from './model.ts'
-import type { Hires, ImagePlan, Recipe } from './recipe.ts'
-import { callsOf, type LaidOutPass, layOutPass, noiseOf, noteSampler, runPass } from './sampling.ts'
-import { conditioner, levelsOf, type Painter, type Takeover } from './source.ts'
-
-/** One step of a batch. */
-export interface StepProgress {
-  readonly kind: 'step'
-  readonly pass: 'first' | 'hires'
-  /** Which batch of how many, counted from 0. */
-  readonly batch: number
-  readonly batches: number
-  /** Steps done, and as many as are expected in this pass. */
-  readonly step: number
-  readonly steps: number
-  /** The latents after the step, in the sampler's own scaling. */
-  readonly latent: Tensor
-  /** The model's estimate of the finished latents, [batch, 4, h, w]: what previews show. */
-  readonly denoised: Tensor
-}
+import type { Hires, Recipe } from './recipe.ts'
+import { callsOf, layOutPass, noiseOf, noteSampler } from './sampling.ts'
+import { levelsOf, type Painter } from './source.ts'
+import { type StepProgress, type Walk, type Walked, walk } from './walk.ts'
 
 /** What sampling a batch comes to. */
 export interface SampledBatch {
@@ -43,31 +26,6 @@ export interface SampledBatch {
   readonly vae: Autoencoder
   /** The first pass decoded, [batch, 3, H, W], where it was to be kept. */
   readonly firstPass: Tensor | undefined
-}
-
-/** A batch of a job: its pictures, and where they stand in it. */
-export interface Batch {
-  readonly index: number
-  readonly count: number
-  /** Position in the job of its first picture. */
-  readonly first: number
-  /** Position of that among pictures that were asked for as one batch. */
-  readonly offset: number
-  readonly images: readonly ImagePlan[]
-}
-
-/**
- * The batches of a recipe, in order. A sampler that chooses its steps by what it sees would let pictures change each
- * other, so it is given one at a time.
- */
-export function batchesOf({ images, batchSize, pass, hires }: Recipe): Batch[] {
-  const isAdaptive = [pass, hires?.pass].some((each) => each?.sampler === 'DPM adaptive')
-  const size = isAdaptive ? 1 : batchSize
-  const count = Math.ceil(images.length / size)
-  return Array.from({ length: count }, (_, index) => {
-    const first = index * size
-    return { index, count, first, offset: first % batchSize, images: images.slice(first, first + size) }
-  })
 }
 
 /** Samples one batch: from noise or from pictures, and a second time where hires asks for it. */
@@ -101,7 +59,7 @@ async function* firstPass(
   timeline: Timeline,
   start: StartState | undefined,
   original: Tensor | undefined,
-): AsyncGenerator<StepProgress, { latent: Tensor; vae: Autoencoder; painter: Painter }> {
+): AsyncGenerator<StepProgress, Walked> {
   const { recipe, facts } = job
   const { init, sampling } = recipe
   const size = [Math.floor(recipe.height / latentScale), Math.floor(recipe.width / latentScale)] as const
@@ -118,11 +76,13 @@ async function* firstPass(
   if (init && sampling.extraNoise > 0) facts.set('Extra noise', asWritten(sampling.extraNoise))
   noteSampler(recipe, laidOut.choice, facts)
 
-  const x = laidOut.plan.start(noise, original, sampling.extraNoise)
-  const seen = start && seenOf(recipe, start, batch)
-  const result = yield* walk(job, batch, 'first', painter, laidOut, x, {
+  const result = yield* walk(job, batch, {
+    pass: 'first',
+    painter,
+    laidOut,
+    x: laidOut.plan.start(noise, original, sampling.extraNoise),
     draw,
-    seen,
+    seen: start && seenOf(recipe, start, batch),
     blend: start && original && blendOf(recipe, start, original),
     timeline,
     prompts: batch.images,
@@ -169,114 +129,20 @@ async function* hiresPass(
   const laidOut = layOutPass(recipe, hires.pass, levelsOf(model, recipe.sampling), facts, strength, true)
   if (recipe.sampling.extraNoise > 0) facts.set('Extra noise', asWritten(recipe.sampling.extraNoise))
   noteSampler(recipe, laidOut.choice, facts)
-  const x = laidOut.plan.start(draw(), start.latent, recipe.sampling.extraNoise)
-  const seen =
-    recipe.maskConditioning < 1
-      ? {
-          pixels: start.decoded ?? (await vaes.second.decode(start.latent)),
-          mask: undefined,
-          round: true,
-          weight: recipe.maskConditioning,
-        }
-      : undefined
-  const result = yield* walk(job, batch, 'hires', painter, laidOut, x, {
+  const weight = recipe.maskConditioning
+  const pixels = weight < 1 ? (start.decoded ?? (await vaes.second.decode(start.latent))) : undefined
+  const result = yield* walk(job, batch, {
+    pass: 'hires',
+    painter,
+    laidOut,
+    x: laidOut.plan.start(draw(), start.latent, recipe.sampling.extraNoise),
     draw,
-    seen,
+    seen: pixels && { pixels, mask: undefined, round: true, weight },
     blend: undefined,
     timeline,
     prompts,
   })
   return { ...result, original: undefined, firstPass: hires.keepFirstPass ? start.decoded : undefined }
-}
-
-/** What a pass needs besides where it starts. */
-interface Walk {
-  readonly draw: () => Tensor
-  readonly seen: Seen | undefined
-  readonly blend: ((latent: Tensor, level: number) => Tensor) | undefined
-  readonly timeline: Timeline
-  readonly prompts: readonly Prompts[]
-}
-
-/** Takes the steps of a pass, telling of each; between two the caller may stop it. */
-async function* walk(
-  job: Job,
-  batch: Batch,
-  pass: StepProgress['pass'],
-  painter: Painter,
-  laidOut: LaidOutPass,
-  x: Tensor,
-  { draw, seen, blend, timeline, prompts }: Walk,
-): AsyncGenerator<StepProgress, { latent: Tensor; vae: Autoencoder; painter: Painter }> {
-  const { recipe, studio, facts } = job
-  const { pool } = studio
-  const { model } = painter.adapted
-  const vaeOf = (own: Model) => autoencoder(own, recipe.tiling, pool)
-  const use = {
-    tiling: recipe.tiling,
-    tokenMergingRatio: pass === 'first' ? recipe.tokenMerging.ratio : recipe.tokenMerging.hiresRatio,
-    extraChannels: model.config.isInpainting ? await inpaintingChannels(vaeOf(model), x.shape, seen) : undefined,
-  }
-  const takeover = takeoverOf(job, pass, laidOut, prompts, timeline)
-  const conditioned = conditioner({ recipe, painter, use, pool, facts, takeover })
-  const steps = runPass(recipe, laidOut, x, batch.images, { source: conditioned.source, draw, blend })
-
-  let latent = x
-  let step = 0
-  checkCancelled(job)
-  for await (const { x: next, denoised } of steps) {
-    latent = job.interrupt?.aborted ? denoised : next
-    step++
-    yield {
-      kind: 'step',
-      pass,
-      batch: batch.index,
-      batches: batch.count,
-      step,
-      steps: laidOut.plan.steps,
-      latent: next,
-      denoised,
-    }
-    // The runtime holds the thread while it computes: signals and other callers get their turn here.
-    await setImmediate()
-    checkCancelled(job)
-    if (job.interrupt?.aborted) break
-  }
-  for (const [key, fact] of conditioned.lateFacts) facts.set(key, fact)
-  if (latent.data.every(Number.isNaN)) {
-    throw new StudioError(
-      'not-a-number',
-      `${model.checkpoint.name}: the model answered with no numbers at step ${step}`,
-    )
-  }
-  return { latent, vae: vaeOf(conditioned.painter().adapted.model), painter: conditioned.painter() }
-}
-
-/** How the refiner takes part in a pass, if it does. */
-function takeoverOf(
-  job: Job,
-  pass: StepProgress['pass'],
-  { choice, plan }: LaidOutPass,
-  prompts: readonly Prompts[],
-  timeline: Timeline,
-): Takeover | undefined {
-  const { refiner, hires } = job.recipe
-  if (
-    !refiner ||
-    (hires && refiner.inPass !== 'both passes' && refiner.inPass !== `${pass === 'first' ? 'first' : 'second'} pass`)
-  ) {
-    return undefined
-  }
-  return {
-    refiner,
-    isHires: hires !== undefined,
-    totalCalls: plan.totalCalls,
-    hasSigmas: choice.sampler.kind !== 'timesteps',
-    painter: async () => {
-      const adapted = await adaptModel(job, job.studio.model(refiner.model), prompts[0]!.prompt)
-      return preparePainter(job, adapted, adapted, prompts, timeline)
-    },
-  }
 }
 
 /** Puts what is not to be painted back into a latent: at every step a little when soft, entirely when not. */

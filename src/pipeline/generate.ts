@@ -2,7 +2,8 @@ import type { Rgb8 } from '../image/picture.ts'
 import { fromPixels } from '../image/pixels.ts'
 import { pythonFloat } from '../image/pythonFloat.ts'
 import { autoencoder } from './autoencoder.ts'
-import { batchesOf, type StepProgress, sampleBatch } from './batch.ts'
+import { sampleBatch } from './batch.ts'
+import { batchesOf } from './batches.ts'
 import { readEmbedding } from './embeddingFile.ts'
 import { hiresFacts, softInpaintingFacts } from './facts.ts'
 import { finishPictures } from './finish.ts'
@@ -13,6 +14,7 @@ import { tinyDecode } from './preview.ts'
 import type { Recipe } from './recipe.ts'
 import { usesEtaSeedDelta } from './sampling.ts'
 import type { Studio } from './studio.ts'
+import type { StepProgress } from './walk.ts'
 
 /** What a job tells while it runs. */
 export type Progress = StepProgress | ImageProgress

@@ -1,3 +1,4 @@
+import type { SamplerOptions, UniPcOptions } from '../diffusion/samplers/sampler.ts'
 import type { L8, Picture, Rgb8 } from '../image/picture.ts'
 import type { ResizeMode } from '../image/resizeMode.ts'
 import type { SoftInpainting } from '../image/softInpaint.ts'
@@ -113,22 +114,11 @@ export interface Sampling {
   readonly noiseSchedule: 'Default' | 'Zero Terminal SNR'
   /** ᾱ rounded to float16, as half-precision runs before version 1.7 did. */
   readonly downcastAlphas: boolean
-  readonly unipc: UniPcSettings
+  readonly unipc: UniPcOptions
 }
 
-export interface Churn {
-  readonly sChurn: number
-  readonly sTmin: number
-  readonly sTmax: number
-  readonly sNoise: number
-}
-
-export interface UniPcSettings {
-  readonly variant: 'bh1' | 'bh2' | 'vary_coeff'
-  readonly skipType: 'time_uniform' | 'time_quadratic' | 'logSNR'
-  readonly order: number
-  readonly lowerOrderFinal: boolean
-}
+/** Numbers that some samplers add noise by. */
+export type Churn = Omit<SamplerOptions, 'noise' | 'eta'>
 
 /** How the estimates with and without the prompt are joined. */
 export interface Guidance {

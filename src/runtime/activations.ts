@@ -5,7 +5,7 @@ import type { Feed } from './feed.ts'
 
 /**
  * About how many bytes a run holds at its fullest, from what is alive between one node and the next: inputs and weights
- * are not counted, which are held by others.
+ * are not counted, which are held by others. The runtime's allocator takes up to a third more.
  */
 export function activationBytes(graph: Graph, feeds: Readonly<Record<string, Feed>>): number {
   const size = sizes(graph, feeds)

@@ -8,7 +8,7 @@ import { blockSize } from './blockSize.ts'
 import { fixedFirst, hoist } from './hoist.ts'
 import { narrowProducts } from './narrow.ts'
 import { type NativeSession, openNative } from './native.ts'
-import { excessBytes, isWorthPacking } from './policy.ts'
+import { isWorthPacking } from './policy.ts'
 import type { Compile, CompileOptions, Feed, Residence } from './session.ts'
 import { splitSums } from './splitSums.ts'
 import { weightFiles } from './weightFiles.ts'
@@ -71,6 +71,7 @@ class ResidentGraph {
   readonly #open: Open
   #runs = 0
   #isPacked = false
+  #isOver = false
   #session: NativeSession | undefined
 
   constructor(graph: Graph, { residence, threads, store = new WeightStore() }: CompileOptions) {
@@ -90,16 +91,27 @@ class ResidentGraph {
   }
 
   async run(feeds: Readonly<Record<string, Feed>>): Promise<Record<string, Tensor>> {
+    if (this.#isOver) throw new Error('internal: a session is used after its end')
     if (this.#isPackingDue()) await this.#pack()
     this.#runs++
-    if (!this.#session) throw new Error('internal: a session is used after its end')
-    if (this.#isPacked) return this.#session.run({ ...feeds, ...(await this.#weights()) })
-    this.#store.trim(excessBytes(activationBytes(this.#graph, feeds)))
-    return this.#session.run(feeds)
+    const activations = (4 / 3) * activationBytes(this.#graph, feeds)
+    if (this.#isPacked) return this.#session!.run({ ...feeds, ...(await this.#weights(activations)) })
+
+    this.#store.wake(this)
+    await this.#store.makeRoom(activations)
+    this.#session ??= await this.#open(fixedFirst(this.#graph))
+    const results = await this.#session.run(feeds)
+    this.#store.idle(this, () => this.#close())
+    return results
   }
 
   async dispose(): Promise<void> {
+    this.#isOver = true
     this.#store.leave(this)
+    await this.#close()
+  }
+
+  async #close(): Promise<void> {
     await this.#session?.dispose()
     this.#session = undefined
   }
@@ -112,14 +124,17 @@ class ResidentGraph {
 
   async #pack(): Promise<void> {
     // The mapped session goes first: both at once would hold the weights twice.
-    await this.#session?.dispose()
+    this.#store.wake(this)
+    await this.#close()
     this.#session = await this.#open(this.#body)
     this.#store.enter(this, this.#inputs.wanted)
     this.#isPacked = true
   }
 
-  async #weights(): Promise<Record<string, Feed>> {
+  async #weights(activations: number): Promise<Record<string, Feed>> {
     const { keys, wanted } = this.#inputs
+    const { missing } = this.#store.bytesOf(wanted)
+    if (missing > 0) await this.#store.makeRoom(missing + activations, wanted)
     const numbers = await this.#store.numbers(wanted, this.#open)
     return Object.fromEntries([...keys].map(([name, key]) => [name, numbers.get(key)!]))
   }

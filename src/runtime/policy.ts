@@ -7,7 +7,8 @@ import { availableMemory, memoryUsage } from 'node:process'
  * run; a packed one has done so once, which takes about as long as two of these conversions and holds every weight in
  * float32. So a session that is run once (an encoder, a decoder, a preview of one step) is best left mapped, and one
  * that is run again is best packed before its second run: whatever work lies ahead, this costs at most a conversion or
- * two more than knowing it beforehand. What another session has packed is used from the first run on. Since both compute the same numbers, nobody can tell from the picture.
+ * two more than knowing it beforehand. What another session has packed is used from the first run on. Since both
+ * compute the same numbers, nobody can tell from the picture.
  *
  * Where memory is short they stay mapped: the pages are the file cache's, shared by all processes and given back to the
  * system when it needs them.
@@ -25,9 +26,9 @@ export interface PackedSize {
 }
 
 /**
- * How much of the packed weights a run must do without that holds `bytes` itself. They are computed anew when they are
- * wanted again, which costs a picture less than a hundredth of its time; so that a program that draws does not grow
- * from a model's size to a model's and a decoder's.
+ * How many bytes others must give back before one can take `bytes` more: what is over the process's limit, or over what
+ * the machine has. Packed weights that go are computed anew when they are wanted again, which costs a picture about a
+ * hundredth of its time; so a program that draws does not grow from a model's size to a model's and a decoder's.
  */
 export function excessBytes(bytes: number): number {
   return Math.max(0, memoryUsage.rss() + bytes - residentLimit, bytes + reserveBytes / 4 - availableMemory())

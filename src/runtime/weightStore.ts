@@ -3,6 +3,7 @@ import { Graph, type Value } from '../graph/value.ts'
 import { sizeOf } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import type { NativeSession } from './native.ts'
+import { excessBytes } from './policy.ts'
 import { leaf } from './rewrite.ts'
 import { stateOf } from './weightFiles.ts'
 
@@ -24,6 +25,8 @@ export class WeightStore {
   /** The one used longest ago first. */
   #pieces: Piece[] = []
   readonly #users = new Map<object, Wanted>()
+  /** Sessions with mapped weights that wait for their next run, and how to close them until then. */
+  readonly #idle = new Map<object, () => Promise<void>>()
   readonly #bytesNames = new WeakMap<Uint8Array, number>()
   #named = 0
 
@@ -48,9 +51,30 @@ export class WeightStore {
   }
 
   leave(user: object): void {
+    this.wake(user)
     this.#users.delete(user)
     const isUsed = (key: string) => [...this.#users.values()].some((wanted) => wanted.has(key))
     for (const piece of [...this.#pieces]) if (!piece.keys.some(isUsed)) this.#forget(piece)
+  }
+
+  /** Says that a session waits, and how it can be closed; it then opens again for its next run. */
+  idle(user: object, close: () => Promise<void>): void {
+    this.#idle.set(user, close)
+  }
+
+  /** Says that a session waits no longer. */
+  wake(user: object): void {
+    this.#idle.delete(user)
+  }
+
+  /** Sees to it that a run can have so many bytes: others that wait are closed, then packed weights given back. */
+  async makeRoom(bytes: number, kept: Wanted = new Map()): Promise<void> {
+    for (const [user, close] of this.#idle) {
+      if (excessBytes(bytes) === 0) return
+      this.wake(user)
+      await close()
+    }
+    this.trim(excessBytes(bytes), kept)
   }
 
   /** Bytes of all packed weights. */
@@ -74,9 +98,11 @@ export class WeightStore {
   }
 
   /** Gives back at least so many bytes where there are as many, to be computed again when wanted; says how many. */
-  trim(bytes: number): number {
+  trim(bytes: number, kept: Wanted = new Map()): number {
     let freed = 0
-    for (const piece of [...this.#pieces]) if (freed < bytes) freed += this.#forget(piece)
+    for (const piece of [...this.#pieces]) {
+      if (freed < bytes && !piece.keys.some((key) => kept.has(key))) freed += this.#forget(piece)
+    }
     return freed
   }
 

@@ -1,23 +1,13 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { generate } from '../../src/pipeline/generate.ts'
 import type { Recipe } from '../../src/pipeline/recipe.ts'
-import { openStudio, type Studio } from '../../src/pipeline/studio.ts'
 import { recipeFromRequest } from '../../src/pipeline/wire/recipeFromRequest.ts'
 import { requestFromInfotext } from '../../src/pipeline/wire/requestFromInfotext.ts'
-import { dataFolder } from './dataFolder.ts'
+import { goldenStudio } from './goldenStudio.ts'
 import { groupsOf } from './groups.ts'
 import { casesOf, requestOf } from './recorded.ts'
 
-let data: ReturnType<typeof dataFolder>
-let studio: Studio
-beforeAll(() => {
-  data = dataFolder()
-  studio = openStudio(data.path, { gpuNoise: 'cpu', threads: 1 })
-})
-afterAll(async () => {
-  await studio.close()
-  data.remove()
-})
+const studio = goldenStudio()
 
 // What the reference does not write into infotexts, and no one can therefore say again: options without a name there,
 // settings that the sampler had no use for, space at the ends of a prompt, how a mask was sent.
@@ -39,24 +29,28 @@ const cases = casesOf(...Object.values(groupsOf).flat()).filter(({ isError, id }
 describe('an infotext of the reference comes to the recipe of its request', () => {
   test.each(cases.map((each) => [each.id, each] as const))('%s', async (id, each) => {
     const lenient = id === 'lora/missing'
-    const asked = await recipeFromRequest(requestOf(each), each.endpoint, studio, { lenient })
-    const { endpoint, body } = requestFromInfotext(each.images[0]!.infotext, { isReplay: true })
+    const asked = await recipeFromRequest(requestOf(each), each.endpoint, studio(), { lenient })
+    const { infotext } = each.images[0]!
+    const { endpoint, body, floats } = requestFromInfotext(infotext, { isReplay: true })
     expect(endpoint).toBe(each.endpoint)
     // An infotext tells of one picture, and not which pictures it was made from.
     const { init_images, mask } = requestOf(each)
     const again = await recipeFromRequest(
       { ...body, init_images, mask, batch_size: asked.batchSize },
       endpoint,
-      studio,
-      { lenient },
+      studio(),
+      { lenient, floats },
     )
-    expect(told(again)).toEqual(told(asked))
+    expect(told(again, infotext)).toEqual(told(asked, infotext))
   })
 })
 
-/** What of a recipe an infotext tells: the first picture, and no seed of a variation that is off. */
-function told(recipe: Recipe) {
-  const { images, noise, hires, sampling, guidance, notes: _, batchSize: __, init, ...rest } = recipe
+/** Only of whole numbers it matters whether they are spelled as floats. */
+const isWhole = (key: string, infotext: string) => new RegExp(`\\b${key}: -?\\d+(\\.0)?(,|$)`).test(infotext)
+
+/** What of a recipe an infotext tells: the first picture, no seed of a variation that is off, how numbers are spelled. */
+function told(recipe: Recipe, infotext: string) {
+  const { images, noise, hires, sampling, guidance, notes: _, batchSize: __, init, writing, ...rest } = recipe
   const [{ subseed, ...first }] = images as [Recipe['images'][0]]
   return {
     ...rest,
@@ -64,6 +58,7 @@ function told(recipe: Recipe) {
     subseed: noise.variationStrength > 0 ? subseed : undefined,
     noise,
     guidance,
+    writing: { ...writing, floats: [...writing.floats].filter((key) => isWhole(key, infotext)) },
     init: init && { ...init, mask: init.mask && { ...init.mask, picture: undefined } },
     hires: hires && { ...hires, prompts: hires.prompts.slice(0, 1) },
     // `Eta` sets the option of its kind of sampler, not the request's.
@@ -76,8 +71,8 @@ test.each(['sampler/euler_a-automatic-nv', 'hires/hr_sampler', 'lora/both', 'sig
   'a picture made from the infotext of %s says the same of itself',
   async (id) => {
     const { infotext } = casesOf(id.split('/')[0]!).find((each) => each.id === id)!.images[0]!
-    const { endpoint, body } = requestFromInfotext(infotext, { isReplay: true })
-    for await (const progress of generate(studio, await recipeFromRequest(body, endpoint, studio))) {
+    const { endpoint, body, floats } = requestFromInfotext(infotext, { isReplay: true })
+    for await (const progress of generate(studio(), await recipeFromRequest(body, endpoint, studio(), { floats }))) {
       if (progress.kind === 'image') expect(progress.image.infotext).toBe(infotext)
     }
   },

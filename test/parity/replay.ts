@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { StudioError } from '../../src/errors.ts'
 import { toRgb } from '../../src/image/channels.ts'
 import { decodePicture } from '../../src/image/decode.ts'
 import type { Rgb8 } from '../../src/image/picture.ts'
 import { type GeneratedImage, generate } from '../../src/pipeline/generate.ts'
-import { openStudio, type Studio } from '../../src/pipeline/studio.ts'
+import type { Studio } from '../../src/pipeline/studio.ts'
 import { recipeFromRequest } from '../../src/pipeline/wire/recipeFromRequest.ts'
-import { dataFolder } from './dataFolder.ts'
+import { goldenStudio } from './goldenStudio.ts'
 import { casesOf, golden, type RecordedCase, requestOf } from './recorded.ts'
 
 /** How far a picture may be from the recorded one: the largest difference of a byte, and the mean. */
@@ -38,27 +38,17 @@ const oddities: ReadonlyMap<string, { readonly limits?: Limits; readonly leftOve
 
 /** Defines a test for each case of some groups: its pictures and infotexts must come out again. */
 export function replayGroups(groups: readonly string[]): void {
-  let data: ReturnType<typeof dataFolder>
-  let studio: Studio
-  beforeAll(() => {
-    data = dataFolder()
-    // The reference ran on a CPU, whose numbers its "GPU" noise therefore was.
-    studio = openStudio(data.path, { gpuNoise: 'cpu', threads: 1 })
-  })
-  afterAll(async () => {
-    await studio.close()
-    data.remove()
-  })
+  const studio = goldenStudio()
 
   describe.each(groups)('%s: recorded pictures and infotexts come out again', (group) => {
     const recorded = casesOf(group)
     test.each(recorded.filter(({ isError }) => !isError).map((each) => [each.id, each] as const))(
       '%s',
       async (_, each) => {
-        const images = await replay(studio, each)
+        const images = await replay(studio(), each)
         expect(images.map(({ infotext }) => infotext)).toEqual(each.images.map(({ infotext }) => infotext))
         const { limits: own, leftOver } = oddities.get(each.id) ?? {}
-        const pictures = leftOver ? await replay(studio, each, leftOver) : images
+        const pictures = leftOver ? await replay(studio(), each, leftOver) : images
         const allowed = own ?? (each.id.includes('dpm_adaptive') ? adaptiveLimits : limits)
         for (const [i, { file }] of each.images.entries()) {
           const expected = toRgb(await decodePicture(readFileSync(join(golden, file))))
@@ -72,7 +62,7 @@ export function replayGroups(groups: readonly string[]): void {
       test.each(failed.map((each) => [each.id, each] as const))(
         '%s, at which the reference failed',
         async (_, each) => {
-          const outcome = await replay(studio, each).catch((error: unknown) => error)
+          const outcome = await replay(studio(), each).catch((error: unknown) => error)
           if (outcome instanceof StudioError) return
           const [image] = outcome as GeneratedImage[]
           const { width, height } = requestOf(each)

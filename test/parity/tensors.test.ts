@@ -1,9 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { latentConsistency, varianceExploding, variancePreserving } from '../../src/diffusion/denoiser.ts'
 import { guide } from '../../src/diffusion/guidance.ts'
 import { resolveSampler } from '../../src/diffusion/samplers/index.ts'
 import { autoencoder, drawLatents } from '../../src/pipeline/autoencoder.ts'
-import { batchesOf, sampleBatch } from '../../src/pipeline/batch.ts'
+import { sampleBatch } from '../../src/pipeline/batch.ts'
+import { batchesOf } from '../../src/pipeline/batches.ts'
 import { readEmbedding } from '../../src/pipeline/embeddingFile.ts'
 import { pasteUnmasked, type StartState, startFrom } from '../../src/pipeline/initLatent.ts'
 import { adaptModel, type Job, preparePainter } from '../../src/pipeline/job.ts'
@@ -11,26 +12,16 @@ import { predictor } from '../../src/pipeline/predictor.ts'
 import type { Recipe } from '../../src/pipeline/recipe.ts'
 import { callsOf, layOutPass, noiseOf } from '../../src/pipeline/sampling.ts'
 import { conditioner, levelsOf } from '../../src/pipeline/source.ts'
-import { openStudio, type Studio } from '../../src/pipeline/studio.ts'
 import { recipeFromRequest } from '../../src/pipeline/wire/recipeFromRequest.ts'
 import { rows, stack, type Tensor } from '../../src/tensor/tensor.ts'
 import { relativeError } from '../models/runOnce.ts'
-import { dataFolder } from './dataFolder.ts'
+import { goldenStudio } from './goldenStudio.ts'
 import { cases, requestOf } from './recorded.ts'
 import { tensorSets, tensorsOf } from './recordedTensors.ts'
 
 const tolerance = 1e-3
 
-let data: ReturnType<typeof dataFolder>
-let studio: Studio
-beforeAll(() => {
-  data = dataFolder()
-  studio = openStudio(data.path, { gpuNoise: 'cpu', threads: 1 })
-})
-afterAll(async () => {
-  await studio.close()
-  data.remove()
-})
+const studio = goldenStudio()
 
 describe.each(tensorSets)('%s', (id) => {
   const recorded = tensorsOf(id)
@@ -85,7 +76,7 @@ describe.each(tensorSets)('%s', (id) => {
   test('the UNet answers alike', async () => {
     const { painter, recipe } = await opened(id)
     const use = { tiling: recipe.tiling, tokenMergingRatio: 0, extraChannels: undefined }
-    const predict = predictor(painter.adapted, use, studio.pool)
+    const predict = predictor(painter.adapted, use, studio().pool)
     for (const [i, x] of recorded.series('unet', '.x').entries()) {
       const context = recorded.get(`unet.00${i}.context`)
       const asked = Array.from({ length: x.shape[0]! }, (_, row) => ({ image: 0, context: withoutBatch(context, row) }))
@@ -113,7 +104,7 @@ describe.each(tensorSets)('%s', (id) => {
 
   test('the VAE answers alike', async () => {
     const { recipe, painter } = await opened(id)
-    const vae = autoencoder(painter.adapted.model, recipe.tiling, studio.pool)
+    const vae = autoencoder(painter.adapted.model, recipe.tiling, studio().pool)
     for (const [i, latent] of recorded.series('decode', '.latent').entries()) {
       expect(relativeError(await vae.decode(latent), recorded.get(`decode.00${i}.image`))).toBeLessThan(tolerance)
     }
@@ -169,19 +160,19 @@ describe.each(tensorSets)('%s', (id) => {
 /** Everything that a case's first pass is made of. */
 async function opened(id: string) {
   const each = cases.find((one) => one.id === id)!
-  const recipe = await recipeFromRequest(requestOf(each), each.endpoint, studio)
+  const recipe = await recipeFromRequest(requestOf(each), each.endpoint, studio())
   const facts = new Map()
   const embeddings = await Promise.all(
     [...recipe.embeddings.values()].map(({ name, path }) => readEmbedding(name, path)),
   )
-  const job: Job = { studio, recipe, facts, embeddings, signal: undefined, interrupt: undefined }
-  const model = studio.model(recipe)
+  const job: Job = { studio: studio(), recipe, facts, embeddings, signal: undefined, interrupt: undefined }
+  const model = studio().model(recipe)
   const adapted = await adaptModel(job, model, recipe.images[0]!.prompt)
   const timeline = { steps: callsOf(recipe.pass), useOldScheduling: false }
   const painter = await preparePainter(job, adapted, adapted, batchesOf(recipe)[0]!.images, timeline)
   const levels = levelsOf(model, recipe.sampling)
   const laidOut = layOutPass(recipe, recipe.pass, levels, facts, recipe.init, false)
-  const vae = autoencoder(model, recipe.tiling, studio.pool)
+  const vae = autoencoder(model, recipe.tiling, studio().pool)
   const start: StartState | undefined = recipe.init && (await startFrom(recipe, recipe.init, vae, undefined, facts))
   return { recipe, job, painter, laidOut, start }
 }
@@ -191,7 +182,7 @@ async function guidance(id: string) {
   const { recipe, painter, start, laidOut } = await opened(id)
   const { sampler } = resolveSampler(recipe.pass.sampler, recipe.pass.scheduler)
   const use = { tiling: recipe.tiling, tokenMergingRatio: 0, extraChannels: undefined }
-  const { source } = conditioner({ recipe, painter, use, pool: studio.pool, facts: new Map(), takeover: undefined })
+  const { source } = conditioner({ recipe, painter, use, pool: studio().pool, facts: new Map(), takeover: undefined })
   const masked = start?.masked
   const original = start?.latentsOf(batchesOf(recipe)[0]!)
   const guided = guide(

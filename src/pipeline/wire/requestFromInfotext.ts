@@ -40,6 +40,8 @@ const hiresKeys: typeof fieldKeys = [
   ['hr_negative_prompt', 'Hires negative prompt'],
 ]
 
+const softInpaintingTitle = 'soft inpainting'
+
 const maskedContents = ['fill', 'original', 'latent noise', 'latent nothing']
 
 /** Options that no infotext records and that change pictures: a replay assumes what they are unless changed. */
@@ -69,6 +71,8 @@ const unrecorded: readonly (keyof Options)[] = [
 export interface InfotextRequest {
   readonly endpoint: Endpoint
   readonly body: Readonly<Body>
+  /** Paths of the body's whole numbers that the infotext has as floats: `floatLiterals`. */
+  readonly floats: ReadonlySet<string>
 }
 
 /**
@@ -102,7 +106,16 @@ export function requestFromInfotext(text: string, { isReplay }: { readonly isRep
     overrides.sd_model_checkpoint = `${values.get('Model')}${hash === undefined ? '' : ` [${hash}]`}`
   }
   body.override_settings = overrides
-  return { endpoint: isImg2Img ? 'img2img' : 'txt2img', body }
+  return { endpoint: isImg2Img ? 'img2img' : 'txt2img', body, floats: floatsOf(values) }
+}
+
+function floatsOf(values: Values): ReadonlySet<string> {
+  const isFloat = (key: string) => /^-?\d+(\.0*|e\+?\d+)$/.test(String(values.get(key)))
+  const options = infotextOptions.filter(([, key]) => isFloat(key)).map(([option]) => `override_settings.${option}`)
+  const soft = softInpaintingKeys.flatMap((key, i) =>
+    isFloat(key) ? [`alwayson_scripts.${softInpaintingTitle}.args.${i}`] : [],
+  )
+  return new Set([...options, ...soft])
 }
 
 /** A body with what its field `infotext` says in the place of what it does not say itself. */
@@ -134,7 +147,7 @@ function copyMask(body: Body, values: Values): void {
   body.inpaint_full_res_padding = values.get('Masked area padding')
   if (values.get(softInpaintingKeys[0]!) === 'True') {
     const args = softInpaintingKeys.map((key) => values.get(key))
-    body.alwayson_scripts = { 'soft inpainting': { args } }
+    body.alwayson_scripts = { [softInpaintingTitle]: { args } }
   }
 }
 
