@@ -51,7 +51,7 @@ afterAll(async () => {
 })
 
 const task = (): Task => ({
-  session,
+  sessions: [session],
   samples: 4,
   batch(step, part) {
     const x = numbers(`${step}.${part}`, [4, 3])

@@ -18,10 +18,10 @@ export interface TrainingState {
 /** What is learnt from: a graph ready to run, and what it is fed. */
 export interface Task {
   /**
-   * Fed the parameters by name and a batch; returns the scalar `loss`, any other scalars to report, and `d <name>` for
-   * each parameter.
+   * Alike; each is fed the parameters by name and a part of a batch, and returns the scalar `loss`, any other scalars to
+   * report, and `d <name>` for each parameter. The parts of a batch are shared out among them.
    */
-  readonly session: Session
+  readonly sessions: readonly Session[]
   /** A part of a step's batch: a function of the two numbers alone, so that a run goes on from any step unchanged. */
   batch(step: number, part: number): Readonly<Record<string, Feed>>
   /** Samples in one part. */
@@ -90,12 +90,17 @@ async function gradientsOf(task: Task, { step, parameters }: TrainingState, part
   const gradients: Float32Array[] = []
   const scalars: Record<string, number> = {}
   const weights = Object.fromEntries(parameters)
-  for (let part = 0; part < parts; part++) {
-    const results = await task.session.run({ ...task.batch(step, part), ...weights })
-    const names = [...parameters.keys()]
-    for (const [i, name] of names.entries()) addInto(gradients, i, results[`d ${name}`]!)
-    for (const [name, { data }] of Object.entries(results)) {
-      if (!name.startsWith('d ')) scalars[name] = (scalars[name] ?? 0) + data[0]! / parts
+  const names = [...parameters.keys()]
+  const width = task.sessions.length
+  // Parts are added in their order, however many are computed at once: the sum is the same on every machine.
+  for (let first = 0; first < parts; first += width) {
+    const sessions = task.sessions.slice(0, parts - first)
+    const runs = sessions.map((session, i) => session.run({ ...task.batch(step, first + i), ...weights }))
+    for (const results of await Promise.all(runs)) {
+      for (const [i, name] of names.entries()) addInto(gradients, i, results[`d ${name}`]!)
+      for (const [name, { data }] of Object.entries(results)) {
+        if (!name.startsWith('d ')) scalars[name] = (scalars[name] ?? 0) + data[0]! / parts
+      }
     }
   }
   if (parts > 1) scale(gradients, 1 / parts)

@@ -12,6 +12,7 @@ import { lrSchedule } from './lrSchedule.ts'
 import { adamw } from './optimizers/adamw.ts'
 import type { Parameters } from './parameters.ts'
 import { type RunEvent, runTraining, type Stage } from './run.ts'
+import { sessionsFor } from './sessionsFor.ts'
 import type { VaeRun } from './vaeConfig.ts'
 import { initialVae, vaeReconstructionGraph, vaeTrainingGraph } from './vaeTask.ts'
 
@@ -39,9 +40,9 @@ export async function* trainVae(run: VaeRun, { data, folder, threads }: RunPlace
     return {
       until,
       async open() {
-        const session = await compile(vaeTrainingGraph(model, { batch, size }, run.loss), { residence, threads })
+        const graph = vaeTrainingGraph(model, { batch, size }, run.loss)
         return {
-          session,
+          sessions: await sessionsFor(graph, run.accumulation, threads),
           samples: batch,
           batch(step, part) {
             const noise = normalStream('nv', keyOf(seed, step, part))
