@@ -1,7 +1,7 @@
 import { addDims, type Dim, mulDims } from './dim.ts'
 import type { ConvParams } from './operators.ts'
-import { concat, conv, gather, gemm, integers, matmul, pad, reduceSum, reshape, slice, transpose } from './ops.ts'
-import { dimAt, numberAt, type Value } from './value.ts'
+import { concat, constant, conv, gemm, matmul, pad, reduceSum, reshape, slice, transpose } from './ops.ts'
+import { dimAt, type Graph, numberAt, type Value } from './value.ts'
 
 /**
  * Gradients of y = conv(x, w) + b.
@@ -25,13 +25,10 @@ export function convVjp(
 function byInput(dy: Value, x: Value, weight: Value, { stride, pads }: ConvParams): Value {
   const [out, channels, kernelHeight, kernelWidth] = [0, 1, 2, 3].map((axis) => numberAt(weight, axis))
   const points = kernelHeight! * kernelWidth!
-  const reversed = integers(
-    weight.graph,
-    Array.from({ length: points }, (_, i) => points - 1 - i),
-  )
-  // Turned about with the points in front, where each is a block of memory.
-  const byPoint = gather(transpose(reshape(weight, [out!, channels!, points]), [2, 1, 0]), reversed, 0)
-  const flipped = reshape(transpose(byPoint, [1, 2, 0]), [channels!, out!, kernelHeight!, kernelWidth!])
+  const exchanged = transpose(reshape(weight, [out!, channels!, points]), [1, 0, 2])
+  // A product with ones across the diagonal turns each kernel about in one pass, where a gather moves single numbers.
+  const turned = points === 1 ? exchanged : matmul(exchanged, antidiagonal(weight.graph, points))
+  const flipped = reshape(turned, [channels!, out!, kernelHeight!, kernelWidth!])
 
   const spread = dilate(dilate(dy, 2, stride), 3, stride)
   const kernel = [kernelHeight!, kernelWidth!]
@@ -44,6 +41,12 @@ function byInput(dy: Value, x: Value, weight: Value, { stride, pads }: ConvParam
     pads: [before[0]!, before[1]!, after[0]!, after[1]!],
     groups: 1,
   })
+}
+
+function antidiagonal(graph: Graph, size: number): Value {
+  const ones = new Float32Array(size * size)
+  for (let i = 0; i < size; i++) ones[(i + 1) * size - 1 - i] = 1
+  return constant(graph, ones, [size, size])
 }
 
 /**
