@@ -10,7 +10,7 @@ export interface TrainingState {
   /** Optimizer steps done. */
   step: number
   readonly parameters: Parameters
-  /** Exponential moving averages of the parameters, which are what is used in the end. */
+  /** Exponential moving averages of the parameters, which are what is used in the end; none where none are kept. */
   readonly averages: Parameters
   readonly optimizer: Optimizer
 }
@@ -19,19 +19,25 @@ export interface TrainingState {
 export interface Task {
   /**
    * Fed the parameters by name and a batch; returns the scalar `loss`, any other scalars to report, and `d <name>` for
-   * each parameter.
+   * each parameter. Of what else it returns, `blame` may make use.
    */
-  readonly session: Session
+  readonly session: Pick<Session, 'run' | 'dispose'>
   /** A part of a step's batch: a function of the two numbers alone, so that a run goes on from any step unchanged. */
-  batch(step: number, part: number): Readonly<Record<string, Feed>>
+  batch(step: number, part: number): MaybePromise<Readonly<Record<string, Feed>>>
   /** Samples in one part. */
   readonly samples: number
+  /** What a part is made of, to be named when its loss is no number. */
+  blame?(step: number, part: number, results: Readonly<Record<string, Tensor>>): string
 }
+
+type MaybePromise<T> = T | Promise<T>
 
 export interface TrainingOptions {
   /** Parts of a batch, of which the mean gradient is taken before each optimizer step. */
-  readonly accumulation: number
+  readonly accumulation: number | ((step: number) => number)
   readonly learningRate: number
+  /** What the learning rate is multiplied with for a parameter; 1 unless given. */
+  readonly rateFactor?: (name: string) => number
   readonly schedule: LrSchedule
   /** The gradient over all parameters is shortened to this length. */
   readonly maxGradientNorm: number
@@ -64,11 +70,12 @@ export async function* train(
 ): AsyncGenerator<TrainedStep> {
   while (state.step < until) {
     const step = state.step + 1
-    const { gradients, scalars } = await gradientsOf(task, state, options.accumulation)
+    const parts = typeof options.accumulation === 'number' ? options.accumulation : options.accumulation(state.step)
+    const { gradients, scalars, blamed } = await gradientsOf(task, state, parts)
     const { loss = Number.NaN, ...metrics } = scalars
     const gradientNorm = lengthOf(gradients)
     if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
-      const what = Number.isFinite(loss) ? `the gradient's length is ${gradientNorm}` : `the loss is ${loss}`
+      const what = Number.isFinite(loss) ? `the gradient's length is ${gradientNorm}` : `the loss is ${loss}${blamed}`
       throw new StudioError(
         'not-a-number',
         `step ${step}: ${what}; a lower learning rate or shorter gradients (max_gradient_norm) may help`,
@@ -77,10 +84,14 @@ export async function* train(
     if (gradientNorm > options.maxGradientNorm) scale(gradients, options.maxGradientNorm / gradientNorm)
 
     const learningRate = options.learningRate * options.schedule(state.step)
-    state.optimizer.step(gradients, new Array(gradients.length).fill(learningRate))
+    const names = [...state.parameters.keys()]
+    state.optimizer.step(
+      gradients,
+      names.map((name) => learningRate * (options.rateFactor?.(name) ?? 1)),
+    )
     average(state, options.averageDecay)
     state.step = step
-    const samples = task.samples * options.accumulation
+    const samples = task.samples * parts
     yield { step, loss, metrics, learningRate, gradientNorm, samples }
   }
 }
@@ -90,16 +101,18 @@ async function gradientsOf(task: Task, { step, parameters }: TrainingState, part
   const gradients: Float32Array[] = []
   const scalars: Record<string, number> = {}
   const weights = Object.fromEntries(parameters)
+  let blamed = ''
   for (let part = 0; part < parts; part++) {
-    const results = await task.session.run({ ...task.batch(step, part), ...weights })
+    const results = await task.session.run({ ...(await task.batch(step, part)), ...weights })
+    if (!Number.isFinite(results.loss?.data[0])) blamed = task.blame?.(step, part, results) ?? ''
     const names = [...parameters.keys()]
     for (const [i, name] of names.entries()) addInto(gradients, i, results[`d ${name}`]!)
-    for (const [name, { data }] of Object.entries(results)) {
-      if (!name.startsWith('d ')) scalars[name] = (scalars[name] ?? 0) + data[0]! / parts
+    for (const [name, { shape, data }] of Object.entries(results)) {
+      if (shape.length === 0 && !name.startsWith('d ')) scalars[name] = (scalars[name] ?? 0) + data[0]! / parts
     }
   }
   if (parts > 1) scale(gradients, 1 / parts)
-  return { gradients, scalars }
+  return { gradients, scalars, blamed }
 }
 
 function addInto(sums: Float32Array[], i: number, { data }: Tensor): void {
@@ -120,8 +133,8 @@ function lengthOf(gradients: readonly Float32Array[]): number {
 
 function average({ step, parameters, averages }: TrainingState, decay: number): void {
   const kept = Math.min(decay, (1 + step) / (10 + step))
-  for (const [name, { data }] of parameters) {
-    const mean = averages.get(name)!.data
+  for (const [name, { data: mean }] of averages) {
+    const { data } = parameters.get(name)!
     for (let i = 0; i < mean.length; i++) mean[i] = mean[i]! + (1 - kept) * (data[i]! - mean[i]!)
   }
 }
