@@ -1,14 +1,14 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { StudioError } from '../errors.ts'
 import { parseStyles, type Style } from '../text/styles.ts'
-import { createTokenizer, type Tokenizer, type TokenizerKind } from '../text/tokenizer.ts'
+import type { Tokenizer, TokenizerKind } from '../text/tokenizer.ts'
 import { builtInUpscalers, Library } from './library.ts'
 import { type Model, openModel } from './model.ts'
 import { modelUpscaler } from './modelUpscaler.ts'
 import { NetworkShelf } from './networks.ts'
+import { openTokenizer } from './openTokenizer.ts'
 import type { FileIdentity, ModelFiles, Noise, UpscalerTiles } from './recipe.ts'
 import { SessionPool } from './sessionPool.ts'
 import { plainUpscaler, type UpscaleStep } from './upscale.ts'
@@ -79,7 +79,7 @@ export class Studio {
   }
 
   tokenizer(kind: TokenizerKind): Tokenizer {
-    const known = this.#tokenizers.get(kind) ?? createTokenizer(readFileSync(mergesPath), kind)
+    const known = this.#tokenizers.get(kind) ?? openTokenizer(kind)
     this.#tokenizers.set(kind, known)
     return known
   }
@@ -94,8 +94,6 @@ export class Studio {
 export function openStudio(dataDir: string, settings: StudioSettings = {}): Studio {
   return new Studio(dataDir, settings)
 }
-
-const mergesPath = fileURLToPath(new URL('../../assets/clip-merges.bin', import.meta.url))
 
 function readConfig(path: string): { config: Record<string, unknown>; floats: ReadonlySet<string> } {
   if (!existsSync(path)) return { config: {}, floats: new Set() }

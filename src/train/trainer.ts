@@ -23,7 +23,7 @@ export interface Task {
    */
   readonly session: Session
   /** A part of a step's batch: a function of the two numbers alone, so that a run goes on from any step unchanged. */
-  batch(step: number, part: number): Readonly<Record<string, Feed>>
+  batch(step: number, part: number): Readonly<Record<string, Feed>> | Promise<Readonly<Record<string, Feed>>>
   /** Samples in one part. */
   readonly samples: number
 }
@@ -91,7 +91,7 @@ async function gradientsOf(task: Task, { step, parameters }: TrainingState, part
   const scalars: Record<string, number> = {}
   const weights = Object.fromEntries(parameters)
   for (let part = 0; part < parts; part++) {
-    const results = await task.session.run({ ...task.batch(step, part), ...weights })
+    const results = await task.session.run({ ...(await task.batch(step, part)), ...weights })
     const names = [...parameters.keys()]
     for (const [i, name] of names.entries()) addInto(gradients, i, results[`d ${name}`]!)
     for (const [name, { data }] of Object.entries(results)) {
