@@ -6,6 +6,8 @@ import { clipRunSchema } from '../train/clipConfig.ts'
 import { trainClip } from '../train/clipRun.ts'
 import type { RunEvent } from '../train/run.ts'
 import { type RunPlaces, readRunConfig } from '../train/runConfig.ts'
+import { unetRunSchema } from '../train/unetConfig.ts'
+import { trainUnet } from '../train/unetRun.ts'
 import { vaeRunSchema } from '../train/vaeConfig.ts'
 import { trainVae } from '../train/vaeRun.ts'
 import { onInterrupt } from './interrupt.ts'
@@ -25,6 +27,7 @@ export function trainCommand(): Command {
     .description('Train a part of a model; run it again to go on where it stopped.')
     .addCommand(partCommand('vae', 'Train an autoencoder.', vaeRunSchema, trainVae))
     .addCommand(partCommand('clip', 'Train a text encoder beside a picture encoder.', clipRunSchema, trainClip))
+    .addCommand(partCommand('unet', 'Train a noise predictor on trained parts.', unetRunSchema, trainUnet))
 }
 
 /** A command that trains from a configuration file. */
