@@ -1,9 +1,11 @@
+import { statSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join, parse, resolve } from 'node:path'
 import { Command, Option } from 'commander'
 import type { z } from 'zod'
 import { clipRunSchema } from '../train/clipConfig.ts'
 import { trainClip } from '../train/clipRun.ts'
+import { exportModel } from '../train/exportModel.ts'
 import type { RunEvent } from '../train/run.ts'
 import { type RunPlaces, readRunConfig } from '../train/runConfig.ts'
 import { unetRunSchema } from '../train/unetConfig.ts'
@@ -28,6 +30,7 @@ export function trainCommand(): Command {
     .addCommand(partCommand('vae', 'Train an autoencoder.', vaeRunSchema, trainVae))
     .addCommand(partCommand('clip', 'Train a text encoder beside a picture encoder.', clipRunSchema, trainClip))
     .addCommand(partCommand('unet', 'Train a noise predictor on trained parts.', unetRunSchema, trainUnet))
+    .addCommand(exportCommand())
 }
 
 /** A command that trains from a configuration file. */
@@ -52,6 +55,19 @@ function partCommand<Schema extends z.ZodType>(
       const run = readRunConfig(config, schema)
       const folder = out ?? join(dataDir, 'training', parse(config).name)
       await follow(start(run, { dataDir: resolve(dataDir), folder, threads }), onInterrupt())
+    })
+}
+
+/** `train export`: a checkpoint of all parts. */
+function exportCommand(): Command {
+  return new Command('export')
+    .description('Write a checkpoint of a trained noise predictor and the parts it was trained on.')
+    .argument('<folder>', 'folder of the run that trained the noise predictor')
+    .requiredOption('-o, --out <file>', 'the checkpoint, a .safetensors file')
+    .option('--title <title>', 'what the model is called', 'Athanor emoji')
+    .action(async (folder: string, { out, title }: { readonly out: string; readonly title: string }) => {
+      await exportModel({ folder, path: out, title })
+      print(`${out}: ${(statSync(out).size / 1e6).toFixed(1)} MB`)
     })
 }
 

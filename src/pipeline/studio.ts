@@ -20,6 +20,8 @@ export interface StudioSettings {
   readonly gpuNoise?: Noise['source']
   /** Threads inside one operator; as many as there are cores unless told otherwise. */
   readonly threads?: number
+  /** The checkpoint that is used where the folder has none; the package's own unless told otherwise. */
+  readonly embedded?: string
 }
 
 /** A data folder, and what of it is in memory: the checkpoint in use, its sessions, the networks used last. */
@@ -35,10 +37,10 @@ export class Studio {
   #models: Model[] = []
   readonly #tokenizers = new Map<TokenizerKind, Tokenizer>()
 
-  constructor(dataDir: string, { gpuNoise = 'nv', threads = availableParallelism() }: StudioSettings = {}) {
+  constructor(dataDir: string, { gpuNoise = 'nv', threads = availableParallelism(), embedded }: StudioSettings = {}) {
     this.dataDir = resolve(dataDir)
     this.gpuNoise = gpuNoise
-    this.library = new Library(this.dataDir)
+    this.library = new Library(this.dataDir, embedded)
     const { config, floats } = readConfig(join(this.dataDir, 'config.json'))
     this.options = parseOptions(config)
     this.floatOptions = floats

@@ -38,7 +38,11 @@ export interface TrainedText {
 export function readTrainedText(folder: string): TrainedText {
   const path = checkpointPath(folder)
   const { averages, fingerprint } = readAverages(path)
-  const model = modelIn(path, fingerprint, clipRunSchema.pick({ text: true, window: true, picture: true, embedding: true }))
+  const model = modelIn(
+    path,
+    fingerprint,
+    clipRunSchema.pick({ text: true, window: true, picture: true, embedding: true }),
+  )
   const config = textConfigOf(model)
   const weights = new Map([...averages].filter(([name]) => name.startsWith(prefixes.clip)))
   const positions = weights.get(positionTable)!

@@ -88,7 +88,13 @@ export async function* trainUnet(run: UnetRun, places: RunPlaces): AsyncGenerato
     const { seed, batch, steps, optimizer } = run
     yield* runTraining({
       folder,
-      fingerprint: JSON.stringify({ seed, model: run.model, prediction: run.prediction, parts: identity }),
+      fingerprint: JSON.stringify({
+        seed,
+        model: run.model,
+        prediction: run.prediction,
+        size: store.size,
+        parts: identity,
+      }),
       state: newTraining(initialUnet(config.unet, seed), (parameters) => adamw(parameters, optimizer)),
       stages: [
         {
