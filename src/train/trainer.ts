@@ -24,13 +24,14 @@ export interface Task {
    */
   readonly sessions: readonly Pick<Session, 'run' | 'dispose'>[]
   /** A part of a step's batch: a function of the two numbers alone, so that a run goes on from any step unchanged. */
-  batch(step: number, part: number): MaybePromise<Readonly<Record<string, Feed>>>
+  batch(step: number, part: number): MaybePromise<Feeds>
   /** Samples in one part. */
   readonly samples: number
   /** What a part is made of, to be named when its loss is no number. */
   blame?(step: number, part: number, results: Readonly<Record<string, Tensor>>): string
 }
 
+type Feeds = Readonly<Record<string, Feed>>
 type MaybePromise<T> = T | Promise<T>
 
 export interface TrainingOptions {
@@ -69,10 +70,15 @@ export async function* train(
   until: number,
   options: TrainingOptions,
 ): AsyncGenerator<TrainedStep> {
+  let next: readonly Promise<Feeds>[] | undefined
   while (state.step < until) {
     const step = state.step + 1
-    const parts = typeof options.accumulation === 'number' ? options.accumulation : options.accumulation(state.step)
-    const { gradients, gradientNorm, scalars, blamed } = await gradientsOf(task, state, parts)
+    const parts = next ?? batchOf(task, options, state.step)
+    next = undefined
+    // The next batch is made while this one is computed, which goes on elsewhere where sessions have threads of their own.
+    const { gradients, gradientNorm, scalars, blamed } = await gradientsOf(task, state, parts, () => {
+      next = step < until ? batchOf(task, options, step) : undefined
+    })
     const { loss = Number.NaN, ...metrics } = scalars
     if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
       const what = Number.isFinite(loss) ? `the gradient's length is ${gradientNorm}` : `the loss is ${loss}${blamed}`
@@ -91,31 +97,52 @@ export async function* train(
     )
     average(state, options.averageDecay)
     state.step = step
-    const samples = task.samples * parts
+    const samples = task.samples * parts.length
     yield { step, loss, metrics, learningRate, gradientNorm, samples }
   }
 }
 
-/** Mean gradients in the order of the parameters with their length, and mean scalars, of the next step's batch. */
-async function gradientsOf(task: Task, { step, parameters }: TrainingState, parts: number) {
+/** The parts of a step's batch, on their way. */
+function batchOf(task: Task, { accumulation }: TrainingOptions, step: number): readonly Promise<Feeds>[] {
+  const parts = typeof accumulation === 'number' ? accumulation : accumulation(step)
+  return Array.from({ length: parts }, async (_, part) => task.batch(step, part)).map((batch) => {
+    // Whoever waits for it hears of an error; a run that ends before does not need to.
+    batch.catch(() => {})
+    return batch
+  })
+}
+
+/**
+ * Mean gradients in the order of the parameters with their length, and mean scalars, over the parts of a batch.
+ * `afterStart` is called once all of them are being computed.
+ */
+async function gradientsOf(
+  task: Task,
+  { step, parameters }: TrainingState,
+  parts: readonly Promise<Feeds>[],
+  afterStart: () => void,
+) {
   const gradients: Float32Array[] = []
   const scalars: Record<string, number> = {}
   const weights = Object.fromEntries(parameters)
   const names = [...parameters.keys()]
+  const width = task.sessions.length
   let blamed = ''
   // Parts are added in their order, however many are computed at once: the sum is the same on every machine.
-  for (let first = 0; first < parts; first += task.sessions.length) {
-    const sessions = task.sessions.slice(0, parts - first)
-    const runs = sessions.map(async (session, i) => session.run({ ...(await task.batch(step, first + i)), ...weights }))
+  for (let first = 0; first < parts.length; first += width) {
+    const group = parts.slice(first, first + width)
+    const runs = group.map(async (part, i) => task.sessions[i]!.run({ ...(await part), ...weights }))
+    if (first + width >= parts.length) Promise.all(group).then(afterStart, () => {})
     for (const [i, results] of (await Promise.all(runs)).entries()) {
       if (!Number.isFinite(results.loss?.data[0])) blamed = task.blame?.(step, first + i, results) ?? ''
       for (const [at, name] of names.entries()) addInto(gradients, at, results[`d ${name}`]!)
       for (const [name, { shape, data }] of Object.entries(results)) {
-        if (shape.length === 0 && !name.startsWith('d ')) scalars[name] = (scalars[name] ?? 0) + data[0]! / parts
+        if (shape.length > 0 || name.startsWith('d ')) continue
+        scalars[name] = (scalars[name] ?? 0) + data[0]! / parts.length
       }
     }
   }
-  return { gradients, gradientNorm: scale(gradients, 1 / parts), scalars, blamed }
+  return { gradients, gradientNorm: scale(gradients, 1 / parts.length), scalars, blamed }
 }
 
 function addInto(sums: Float32Array[], i: number, { data }: Tensor): void {
