@@ -6,12 +6,15 @@ import { openWeights } from '../files/openWeights.ts'
 import { readWeight } from '../files/readWeight.ts'
 import type { WeightEntry } from '../files/weights.ts'
 import { writeSafetensors } from '../files/writeSafetensors.ts'
+import { toRgb } from '../image/channels.ts'
+import { decodePicture } from '../image/decode.ts'
 import type { Picture } from '../image/picture.ts'
 import { readInfotext } from '../image/readInfotext.ts'
-import { type GeneratedImage, type GenerateOptions, generate, type Progress, type Result } from './generate.ts'
+import { fitPicture } from '../image/resizeMode.ts'
+import { type GenerateOptions, generate, type Progress, type Result } from './generate.ts'
 import { previewPictures } from './preview.ts'
 import type { Recipe } from './recipe.ts'
-import { saveImage } from './saveImage.ts'
+import { saveGrid, saveImage } from './saveImage.ts'
 import { openStudio, type Studio } from './studio.ts'
 import { recipeFromRequest } from './wire/recipeFromRequest.ts'
 
@@ -75,6 +78,37 @@ describe('batch mates change nothing', () => {
     const [alone] = await pictures({ ...body, seed: 8 }, 'img2img')
     const [, inBatch] = await pictures({ ...body, batch_size: 2 }, 'img2img')
     expect(inBatch).toEqual(alone)
+  })
+})
+
+describe('sizes that do not fit each other', () => {
+  const masked = { mask: base64('mask128.png'), inpaint_full_res: false, steps: 1, denoising_strength: 1 }
+
+  test('an overlay of a picture whose sides are no multiple of eight is cut to what was painted', async () => {
+    const body = { ...masked, init_images: [base64('init128.png')], width: 64, height: 71 }
+    const [made] = await pictures(body, 'img2img')
+    expect([made!.width, made!.height]).toEqual([64, 64])
+    // The corner is outside of the mask.
+    const start = fitPicture(
+      toRgb(await decodePicture(readFileSync('test/golden/inputs/init128.png'))),
+      'stretch',
+      64,
+      71,
+    )
+    expect(made!.data.subarray(0, 3)).toEqual(start.data.subarray(0, 3))
+  })
+
+  test.each([0, 1, 2, 3])('masked content %d with a latent that is resized', async (inpainting_fill) => {
+    const body = { ...masked, init_images: [base64('init160x96.png')], resize_mode: 3, inpainting_fill }
+    const [made] = await pictures(body, 'img2img')
+    expect([made!.width, made!.height]).toEqual([64, 64])
+  })
+
+  test('tokens of a strip of one row have none to merge with', async () => {
+    const override_settings = { ...small.override_settings, token_merging_ratio: 0.5 }
+    const [made] = await pictures({ height: 8, steps: 1, override_settings })
+    const [plain] = await pictures({ height: 8, steps: 1 })
+    expect(made).toEqual(plain)
   })
 })
 
@@ -290,16 +324,18 @@ describe('saving', () => {
   const saved = async (settings: Record<string, unknown>, body: object = {}) => {
     const folder = dataFolder()
     writeFileSync(join(folder.path, 'config.json'), JSON.stringify(settings))
-    const own = openStudio(folder.path)
-    const recipe = await recipeOf(body)
-    const { images } = await run(recipe)
+    const own = openStudio(folder.path, { threads: 1 })
+    const recipe = await recipeFromRequest({ ...small, ...body }, 'txt2img', own)
+    const { images } = await run(recipe, {}, own)
     const paths: string[] = []
     for (const image of images) paths.push((await saveImage(own, recipe, image)).path)
-    return { folder, paths, images: images as GeneratedImage[] }
+    const grid = await saveGrid(own, recipe, images)
+    await own.close()
+    return { folder, paths, grid, images }
   }
 
   test('goes below outputs, into a folder for the day, under a number and the seed', async () => {
-    const { folder, paths, images } = await saved({}, { batch_size: 2 })
+    const { folder, paths, images } = await saved({ grid_save: false }, { batch_size: 2 })
     const day = /^outputs\/txt2img-images\/\d{4}-\d\d-\d\d\//
     const relative = paths.map((path) => path.slice(folder.path.length + 1))
     expect(relative[0]).toMatch(new RegExp(`${day.source}00000-7\\.png$`))
@@ -324,11 +360,41 @@ describe('saving', () => {
     folder.remove()
   })
 
+  test('adds a grid of several pictures, which says how the last batch began', async () => {
+    const body = { batch_size: 2, n_iter: 2, steps: 1, override_settings: { n_rows: 0, grid_format: 'webp' } }
+    const { folder, grid, images } = await saved({ samples_format: 'jpg' }, body)
+    expect(grid!.slice(folder.path.length)).toMatch(/^\/outputs\/txt2img-grids\/\d{4}-\d\d-\d\d\/grid-0000\.webp$/)
+    const bytes = readFileSync(grid!)
+    expect((await readInfotext(bytes)).infotext).toBe(images[2]!.infotext)
+    expect(await decodePicture(bytes)).toMatchObject({ width: 128, height: 128 })
+    folder.remove()
+  })
+
+  test('makes no grid of one picture, unless that is wanted', async () => {
+    const one = await saved({}, { steps: 1 })
+    expect(one.grid).toBeUndefined()
+    one.folder.remove()
+    const wanted = await saved(
+      { grid_only_if_multiple: false, grid_extended_filename: true, grid_save_to_dirs: false },
+      { steps: 1 },
+    )
+    expect(wanted.grid!.slice(wanted.folder.path.length)).toBe('/outputs/txt2img-grids/grid-0000-7.png')
+    wanted.folder.remove()
+  })
+
+  test('puts a smaller JPEG beside what is too large to share', async () => {
+    const { folder, paths, images } = await saved({ target_side_length: 40 }, { steps: 1 })
+    const copy = readFileSync(paths[0]!.replace(/png$/, 'jpg'))
+    expect(await decodePicture(copy)).toMatchObject({ width: 40, height: 40 })
+    expect((await readInfotext(copy)).infotext).toBe(images[0]!.infotext)
+    folder.remove()
+  })
+
   test('into a folder of one’s own leaves nothing else behind', async () => {
     const recipe = await recipeOf({})
     const { images } = await run(recipe)
     const folder = join(data.path, 'own')
-    const { path } = await saveImage(studio, recipe, images[0]!, { folder, format: 'webp' })
+    const { path } = await saveImage(studio, recipe, images[0]!, { folder, subfolder: '', format: 'webp' })
     expect(path).toBe(join(folder, '00000-7.webp'))
     expect(readdirSync(folder)).toEqual(['00000-7.webp'])
     expect(existsSync(join(data.path, 'outputs'))).toBe(false)

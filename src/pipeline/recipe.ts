@@ -2,6 +2,7 @@ import type { SamplerOptions, UniPcOptions } from '../diffusion/samplers/sampler
 import type { L8, Picture, Rgb8 } from '../image/picture.ts'
 import type { ResizeMode } from '../image/resizeMode.ts'
 import type { SoftInpainting } from '../image/softInpaint.ts'
+import type { Filing } from './filing.ts'
 
 /**
  * Everything that determines the pictures of one job, with nothing left to defaults: seeds are drawn, names are
@@ -40,6 +41,7 @@ export interface Recipe extends ModelFiles {
   readonly tiles: UpscalerTiles
 
   readonly writing: InfotextSettings
+  readonly filing: Filing
   /** What was understood differently from what was asked, for the person to read. */
   readonly notes: readonly string[]
 }

@@ -2,6 +2,7 @@ import { StudioError } from '../../errors.ts'
 import { checkSizes } from '../limits.ts'
 import type { FileIdentity, Init, ModelFiles, Recipe } from '../recipe.ts'
 import type { Studio } from '../studio.ts'
+import { filingOf } from './filing.ts'
 import { hiresOf, hiresSizes } from './hires.ts'
 import { imagesOf } from './images.ts'
 import { infotextOptions, softInpaintingKeys } from './infotextKeys.ts'
@@ -79,6 +80,7 @@ export async function recipeFromRequest(
     refiner: await refinerOf(fields, options, names),
     tiles: { size: options.ESRGAN_tile, overlap: options.ESRGAN_tile_overlap },
     writing: settings.writingOf(options, floatKeys(fields, floats, studio)),
+    filing: filingOf(options, endpoint),
     notes: names.notes,
   }
   checkSizes(recipe)
