@@ -281,6 +281,26 @@ test('an upscaler model enlarges for the second pass: one that adds nothing is t
   expect(upscaled.images[0]!.infotext).toContain('Hires upscaler: Plain')
 })
 
+test('a word that a network brings along means something where the network is asked for', async () => {
+  const { entries } = openWeights(join(data.path, 'embeddings', 'tinyemb.pt'))
+  const learnt = [...entries.values()].find(({ shape }) => shape.length === 2)!
+  const folder = join(data.path, 'models/Lora')
+  const silent = [
+    entry('lora_unet_conv_in.lora_down.weight', [1, 4, 3, 3]),
+    entry('lora_unet_conv_in.lora_up.weight', [32, 1, 1, 1]),
+  ]
+  const words = ['a vqx', 'tinyemb'].map((word) => ({ ...learnt, name: `bundle_emb.${word}.string_to_param.*` }))
+  writeSafetensors(join(folder, 'brings.safetensors'), [...silent, ...words])
+  const make = async (prompt: string) => (await run(await recipeOf({ prompt }))).images[0]!
+  const own = await make('tinyemb in a field')
+  const brought = await make('A VQX in a field <lora:brings:1>')
+  expect(brought.picture).toEqual(own.picture)
+  expect(brought.infotext).toContain('TI hashes: "a vqx: brings"')
+  expect((await make('a vqx in a field')).picture).not.toEqual(own.picture)
+  // What the folder has under that name stays.
+  expect((await make('tinyemb in a field <lora:brings:1>')).infotext).toMatch(/TI hashes: "tinyemb: [0-9a-f]{12}"/)
+})
+
 test('another checkpoint takes the place of the one before, whose memory is freed', async () => {
   const [first] = await pictures({})
   const [other] = await pictures({ override_settings: { sd_model_checkpoint: 'tiny-sd2v', randn_source: 'CPU' } })

@@ -4,7 +4,7 @@ import { pythonFloat } from '../image/pythonFloat.ts'
 import { autoencoder } from './autoencoder.ts'
 import { sampleBatch } from './batch.ts'
 import { batchesOf } from './batches.ts'
-import { readEmbedding } from './embeddingFile.ts'
+import { readEmbeddings } from './embeddingFile.ts'
 import { hiresFacts, softInpaintingFacts } from './facts.ts'
 import { finishPictures } from './finish.ts'
 import { type Facts, type Framing, infotextOf } from './infotext.ts'
@@ -70,10 +70,7 @@ export async function* generate(
   await studio.keepOnly(models.map(({ checkpoint }) => checkpoint))
   const jobTime = new Date()
   const facts: Facts = new Map()
-  const embeddings = await Promise.all(
-    [...recipe.embeddings.values()].map(({ name, path }) => readEmbedding(name, path)),
-  )
-  const job: Job = { studio, recipe, facts, embeddings, signal, interrupt }
+  const job: Job = { studio, recipe, facts, embeddings: await readEmbeddings(recipe), signal, interrupt }
   checkCancelled(job)
   const start = await startOf(job)
 

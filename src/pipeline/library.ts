@@ -86,6 +86,11 @@ export class Library {
     )
   }
 
+  /** Triggers of the textual inversions that a network's file brings along. */
+  bundledEmbeddings(path: string): readonly string[] {
+    return [...openNetwork(openWeights(path)).embeddings.keys()]
+  }
+
   /** Upscaler models by the names lists show. */
   upscalers(): readonly CatalogEntry[] {
     return ['ESRGAN', 'RealESRGAN'].flatMap((folder) => listFiles(this.#models(folder), weightExtensions))

@@ -21,7 +21,7 @@ export interface Recipe extends ModelFiles {
   /** Adapters by the name the prompts call them; a name that is missing here is left out of the picture. */
   readonly networks: ReadonlyMap<string, FileIdentity>
   /** Textual inversions that may occur in the prompts, by trigger. */
-  readonly embeddings: ReadonlyMap<string, FileIdentity>
+  readonly embeddings: ReadonlyMap<string, EmbeddingFile>
 
   readonly prompting: Prompting
   readonly pass: Pass
@@ -67,6 +67,13 @@ export interface FileIdentity {
   readonly path: string
   /** The hash infotexts carry, whole; undefined where it has yet to be computed. */
   readonly hash: string | undefined
+}
+
+/** A textual inversion: a file of its own, or part of a network's, which it comes and goes with. */
+export interface EmbeddingFile extends FileIdentity {
+  /** The hash of a file; of a part, the name by which prompts call the network. */
+  readonly hash: string | undefined
+  readonly isBundled: boolean
 }
 
 /** How prompt text becomes numbers. */

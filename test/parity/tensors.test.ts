@@ -5,7 +5,7 @@ import { resolveSampler } from '../../src/diffusion/samplers/index.ts'
 import { autoencoder, drawLatents } from '../../src/pipeline/autoencoder.ts'
 import { sampleBatch } from '../../src/pipeline/batch.ts'
 import { batchesOf } from '../../src/pipeline/batches.ts'
-import { readEmbedding } from '../../src/pipeline/embeddingFile.ts'
+import { readEmbeddings } from '../../src/pipeline/embeddingFile.ts'
 import { pasteUnmasked, type StartState, startFrom } from '../../src/pipeline/initLatent.ts'
 import { adaptModel, type Job, preparePainter } from '../../src/pipeline/job.ts'
 import { predictor } from '../../src/pipeline/predictor.ts'
@@ -162,9 +162,7 @@ async function opened(id: string) {
   const each = cases.find((one) => one.id === id)!
   const recipe = await recipeFromRequest(requestOf(each), each.endpoint, studio())
   const facts = new Map()
-  const embeddings = await Promise.all(
-    [...recipe.embeddings.values()].map(({ name, path }) => readEmbedding(name, path)),
-  )
+  const embeddings = await readEmbeddings(recipe)
   const job: Job = { studio: studio(), recipe, facts, embeddings, signal: undefined, interrupt: undefined }
   const model = studio().model(recipe)
   const adapted = await adaptModel(job, model, recipe.images[0]!.prompt)

@@ -37,7 +37,7 @@ export const inertOptions: ReadonlySet<string> = new Set(
     keyedit_delimiters_whitespace keyedit_move keyedit_precision_attention keyedit_precision_extra ldsr_cached
     ldsr_steps list_hidden_files live_preview_allow_lowvram_full live_preview_content
     live_preview_fast_interrupt live_preview_refresh_period live_previews_enable live_previews_image_format
-    localization lora_bundled_ti_to_infotext lora_functional lora_hide_unknown_for_versions lora_in_memory_limit
+    localization lora_functional lora_hide_unknown_for_versions lora_in_memory_limit
     lora_not_found_gradio_warning lora_not_found_warning_console lora_preferred_name lora_show_all
     memmon_poll_rate multiple_tqdm notification_audio notification_volume open_dir_button_choice
     outdir_extras_samples outdir_save persistent_cond_cache pin_memory postprocessing_disable_in_extras

@@ -89,6 +89,7 @@ export const optionsSchema = z.object({
   add_version_to_infotext: withDefault(boolean, true),
   textual_inversion_add_hashes_to_infotext: withDefault(boolean, true),
   lora_add_hashes_to_infotext: withDefault(boolean, true),
+  lora_bundled_ti_to_infotext: withDefault(boolean, true),
   auto_backcompat: withDefault(boolean, true),
   save_init_img: withDefault(boolean, false),
 

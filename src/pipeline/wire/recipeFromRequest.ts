@@ -57,6 +57,10 @@ export async function recipeFromRequest(
 
   const model = await chosenModel(options, studio, names)
   const texts = [...images, ...(hires?.prompts ?? [])]
+  const networks = fields.disable_extra_networks
+    ? new Map<string, FileIdentity>()
+    : await names.networks(texts.map(({ prompt }) => prompt))
+  const mentioned = texts.flatMap(({ prompt, negativePrompt }) => [prompt, negativePrompt])
   const recipe: Recipe = {
     images,
     batchSize,
@@ -64,8 +68,8 @@ export async function recipeFromRequest(
     height,
     styles: fields.styles,
     ...model,
-    networks: fields.disable_extra_networks ? new Map() : await names.networks(texts.map(({ prompt }) => prompt)),
-    embeddings: await names.embeddings(texts.flatMap(({ prompt, negativePrompt }) => [prompt, negativePrompt])),
+    networks,
+    embeddings: await names.embeddings(mentioned, networks, options),
     prompting: settings.promptingOf(fields, options),
     pass,
     sampling: settings.samplingOf(fields, options),
