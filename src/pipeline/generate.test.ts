@@ -9,8 +9,11 @@ import { writeSafetensors } from '../files/writeSafetensors.ts'
 import { toRgb } from '../image/channels.ts'
 import { decodePicture } from '../image/decode.ts'
 import type { Picture } from '../image/picture.ts'
+import { fromPixels } from '../image/pixels.ts'
 import { readInfotext } from '../image/readInfotext.ts'
 import { fitPicture } from '../image/resizeMode.ts'
+import { approximateColours } from '../models/approxColours.ts'
+import { tensor } from '../tensor/tensor.ts'
 import { type GenerateOptions, generate, type Progress, type Result } from './generate.ts'
 import { previewPictures } from './preview.ts'
 import type { Recipe } from './recipe.ts'
@@ -338,6 +341,64 @@ test('a small decoder shows the steps, and decodes the picture where that is ask
   // The last Euler step ends at the model's estimate itself.
   expect(images[0]!.picture).toEqual(preview)
   expect(images[0]!.infotext).toContain('VAE Decoder: TAESD')
+})
+
+test('a linear guess may be all that is decoded, and pictures then are of a pixel for each point', async () => {
+  const override_settings = { ...small.override_settings, sd_vae_decode_method: 'Approx cheap' }
+  const { progress, images } = await run(await recipeOf({ override_settings }))
+  const last = progress.findLast((each) => each.kind === 'step')
+  expect(images[0]!.picture).toEqual(fromPixels(approximateColours(last!.denoised))[0])
+  expect(images[0]!.infotext).toContain('VAE Decoder: Approx cheap')
+})
+
+test('a small encoder makes the latents of start pictures where that is asked for', async () => {
+  // Every convolution passes its first channels on, halvings take every other pixel: a latent of pixels in 0…1.
+  const passing = (name: string, out: number, inputs: number) =>
+    entry(
+      name,
+      [out, inputs, 3, 3],
+      [0, 1, 2].map((c) => c * inputs * 9 + c * 9 + 4),
+    )
+  writeSafetensors(join(data.path, 'models/VAE-taesd/taesd_encoder.safetensors'), [
+    passing('0.weight', 3, 3),
+    entry('0.bias', [3]),
+    ...[2, 6, 10].map((layer) => passing(`${layer}.weight`, 3, 3)),
+    passing('14.weight', 4, 3),
+    entry('14.bias', [4]),
+  ])
+  const override_settings = {
+    ...small.override_settings,
+    sd_vae_encode_method: 'TAESD',
+    sd_vae_decode_method: 'Approx cheap',
+    img2img_fix_steps: true,
+  }
+  const init = toRgb(await decodePicture(readFileSync('test/golden/inputs/init128.png')))
+  const body = {
+    init_images: [base64('init128.png')],
+    width: 128,
+    height: 132,
+    denoising_strength: 0,
+    override_settings,
+  }
+  const { images } = await run(await recipeOf(body, 'img2img'))
+  // Without a step of denoising the latent stays: the pixels at the corners of the squares, as colours are guessed.
+  const sized = fitPicture(init, 'stretch', 128, 132)
+  const corner = (c: number, x: number, y: number) => sized.data[(8 * y * 128 + 8 * x) * 3 + c]! / 255
+  const latent = tensor(
+    [0, 1, 2, 3].flatMap((c) =>
+      Array.from({ length: 256 }, (_, i) => (c === 3 ? 0 : corner(c, i % 16, Math.floor(i / 16)))),
+    ),
+    [1, 4, 16, 16],
+  )
+  expect(largestDifference(images[0]!.picture, fromPixels(approximateColours(latent))[0]!)).toBeLessThanOrEqual(1)
+  expect(images[0]!.infotext).toContain('VAE Encoder: TAESD, VAE Decoder: Approx cheap')
+})
+
+test('what is to stand in for the VAE must be there', async () => {
+  const override_settings = { sd_vae_decode_method: 'Approx NN' }
+  await expect(recipeOf({ override_settings })).rejects.toThrow(
+    'override_settings.sd_vae_decode_method: models/VAE-approx holds no Approx NN decoder',
+  )
 })
 
 describe('saving', () => {

@@ -57,6 +57,7 @@ export async function startFrom(
   const inputs: Rgb8[] = []
   for (const source of sized) inputs.push(await encoderInput(source, init, prepared, recipe, upscaler))
   const pixels = toPixels(inputs)
+  if (recipe.coding.encoder) facts.set('VAE Encoder', 'TAESD')
   const posterior = await vae.encode(pixels)
   const [latentHeight, latentWidth] = [Math.floor(height / latentScale), Math.floor(width / latentScale)]
   const sizedLatents: StartState['latentsOf'] = ({ images, offset }) => {

@@ -103,9 +103,10 @@ export class Library {
     return found
   }
 
-  /** A small preview decoder, where there is one. */
-  previewDecoder(): CatalogEntry | undefined {
-    return listFiles(this.#models('VAE-taesd'), weightExtensions).find(({ stem }) => /taesd_decoder|taesd$/i.test(stem))
+  /** The file of a method that stands in for the VAE's decoder or encoder, where there is one. */
+  standIn(method: 'TAESD' | 'Approx NN', half: 'encoder' | 'decoder'): CatalogEntry | undefined {
+    const { folder, names } = standInFiles[method]
+    return listFiles(this.#models(folder), weightExtensions).find(({ stem }) => names(half).test(stem))
   }
 
   #models(folder: string): string {
@@ -134,6 +135,12 @@ export class Library {
     }
   }
 }
+
+/** Where files that stand in for a VAE lie, and what they are called. */
+export const standInFiles = {
+  TAESD: { folder: 'VAE-taesd', names: (half: string) => new RegExp(`^taesd(?:_${half})?$`, 'i') },
+  'Approx NN': { folder: 'VAE-approx', names: () => /^model$/i },
+} as const
 
 /** Aliases that mean something else where they are used. */
 const reservedAliases: ReadonlySet<string> = new Set(['none', 'addams'])

@@ -3,6 +3,7 @@ import type { L8, Picture, Rgb8 } from '../image/picture.ts'
 import type { ResizeMode } from '../image/resizeMode.ts'
 import type { SoftInpainting } from '../image/softInpaint.ts'
 import type { Filing } from './filing.ts'
+import type { StandIn } from './standIn.ts'
 
 /**
  * Everything that determines the pictures of one job, with nothing left to defaults: seeds are drawn, names are
@@ -30,8 +31,7 @@ export interface Recipe extends ModelFiles {
   readonly noise: Noise
   readonly tiling: boolean
   readonly tokenMerging: TokenMerging
-  /** A small decoder's file that takes the place of the VAE's own decoder. */
-  readonly tinyDecoder: FileIdentity | undefined
+  readonly coding: Coding
   /** How much of the masked content inpainting checkpoints may not see. */
   readonly maskConditioning: number
 
@@ -74,6 +74,13 @@ export interface EmbeddingFile extends FileIdentity {
   /** The hash of a file; of a part, the name by which prompts call the network. */
   readonly hash: string | undefined
   readonly isBundled: boolean
+}
+
+/** How pictures become latents and latents pictures, where the VAE does not do it. */
+export interface Coding {
+  readonly decoder: StandIn | undefined
+  /** TAESD's. */
+  readonly encoder: FileIdentity | undefined
 }
 
 /** How prompt text becomes numbers. */

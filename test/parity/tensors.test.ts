@@ -104,7 +104,7 @@ describe.each(tensorSets)('%s', (id) => {
 
   test('the VAE answers alike', async () => {
     const { recipe, painter } = await opened(id)
-    const vae = autoencoder(painter.adapted.model, recipe.tiling, studio().pool)
+    const vae = autoencoder(painter.adapted.model, recipe, studio().pool)
     for (const [i, latent] of recorded.series('decode', '.latent').entries()) {
       expect(relativeError(await vae.decode(latent), recorded.get(`decode.00${i}.image`))).toBeLessThan(tolerance)
     }
@@ -170,7 +170,7 @@ async function opened(id: string) {
   const painter = await preparePainter(job, adapted, adapted, batchesOf(recipe)[0]!.images, timeline)
   const levels = levelsOf(model, recipe.sampling)
   const laidOut = layOutPass(recipe, recipe.pass, levels, facts, recipe.init, false)
-  const vae = autoencoder(model, recipe.tiling, studio().pool)
+  const vae = autoencoder(model, recipe, studio().pool)
   const start: StartState | undefined = recipe.init && (await startFrom(recipe, recipe.init, vae, undefined, facts))
   return { recipe, job, painter, laidOut, start }
 }

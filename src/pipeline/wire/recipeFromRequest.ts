@@ -1,6 +1,7 @@
 import { StudioError } from '../../errors.ts'
+import { type Library, standInFiles } from '../library.ts'
 import { checkSizes } from '../limits.ts'
-import type { FileIdentity, Init, ModelFiles, Recipe } from '../recipe.ts'
+import type { Coding, FileIdentity, Init, ModelFiles, Recipe } from '../recipe.ts'
 import type { Studio } from '../studio.ts'
 import { filingOf } from './filing.ts'
 import { hiresOf, hiresSizes } from './hires.ts'
@@ -77,7 +78,7 @@ export async function recipeFromRequest(
     noise: settings.noiseOf(fields, options, studio.gpuNoise),
     tiling: fields.tiling ?? options.tiling,
     tokenMerging: settings.tokenMergingOf(options, endpoint === 'img2img'),
-    tinyDecoder: options.sd_vae_decode_method === 'TAESD' ? await tinyDecoderOf(studio) : undefined,
+    coding: await codingOf(options, library),
     maskConditioning: options.inpainting_mask_weight,
     init,
     hires,
@@ -112,21 +113,27 @@ function refuseUnsupported(fields: CommonFields, options: Options): void {
     throw new StudioError('unsupported', `${field}: ${what}`, { field })
   }
   if (fields.restore_faces ?? options.face_restoration) refuse('restore_faces', 'faces cannot be restored yet')
-  if (options.sd_vae_encode_method !== 'Full') {
-    refuse('override_settings.sd_vae_encode_method', 'pictures are encoded by the whole VAE only')
-  }
-  if (options.sd_vae_decode_method.startsWith('Approx')) {
-    refuse('override_settings.sd_vae_decode_method', 'pictures are decoded by the whole VAE or TAESD')
-  }
   if (options.hypertile_enable_unet) refuse('override_settings.hypertile_enable_unet', 'hypertile is not supported')
   if (options.hypertile_enable_vae) refuse('override_settings.hypertile_enable_vae', 'hypertile is not supported')
 }
 
-async function tinyDecoderOf({ library }: Studio): Promise<FileIdentity> {
-  const file = library.previewDecoder()
-  if (file) return library.identity(file.stem, file.path)
-  const field = 'override_settings.sd_vae_decode_method'
-  throw new StudioError('missing-file', `${field}: models/VAE-taesd holds no TAESD decoder`, { field })
+/** What stands in for the VAE: files that must be there. */
+async function codingOf(
+  { sd_vae_decode_method: method, sd_vae_encode_method: encoding }: Options,
+  library: Library,
+): Promise<Coding> {
+  const fileOf = async (method: 'TAESD' | 'Approx NN', half: 'encoder' | 'decoder') => {
+    const file = library.standIn(method, half)
+    if (file) return library.identity(file.stem, file.path)
+    const field = `override_settings.sd_vae_${half === 'encoder' ? 'encode' : 'decode'}_method`
+    const { folder } = standInFiles[method]
+    throw new StudioError('missing-file', `${field}: models/${folder} holds no ${method} ${half}`, { field })
+  }
+  const ofFile = method === 'TAESD' || method === 'Approx NN'
+  return {
+    decoder: ofFile ? { method, file: await fileOf(method, 'decoder') } : method === 'Full' ? undefined : { method },
+    encoder: encoding === 'TAESD' ? await fileOf(encoding, 'encoder') : undefined,
+  }
 }
 
 /** Several start pictures make a batch of as many. */
