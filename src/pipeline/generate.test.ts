@@ -13,12 +13,15 @@ import { fromPixels } from '../image/pixels.ts'
 import { readInfotext } from '../image/readInfotext.ts'
 import { fitPicture } from '../image/resizeMode.ts'
 import { approximateColours } from '../models/approxColours.ts'
+import { type ModelConfig, sd2 } from '../models/configs.ts'
+import { modelLayout } from '../models/layout.ts'
 import { tensor } from '../tensor/tensor.ts'
 import { type GenerateOptions, generate, type Progress, type Result } from './generate.ts'
 import { previewPictures } from './preview.ts'
 import type { Recipe } from './recipe.ts'
 import { saveGrid, saveImage } from './saveImage.ts'
 import { openStudio, type Studio } from './studio.ts'
+import type { StepProgress } from './walk.ts'
 import { recipeFromRequest } from './wire/recipeFromRequest.ts'
 
 let data: ReturnType<typeof dataFolder>
@@ -302,6 +305,44 @@ test('a word that a network brings along means something where the network is as
   expect((await make('a vqx in a field')).picture).not.toEqual(own.picture)
   // What the folder has under that name stays.
   expect((await make('tinyemb in a field <lora:brings:1>')).infotext).toMatch(/TI hashes: "tinyemb: [0-9a-f]{12}"/)
+})
+
+describe('an SD 2 checkpoint of which nothing says what it predicts', () => {
+  const tiny: ModelConfig = {
+    ...sd2,
+    text: { ...sd2.text, layers: 2, width: 64, mlpWidth: 64, vocabulary: 49408 },
+    unet: { ...sd2.unet, channels: 64, mult: [1, 1], resBlocks: 1, attention: [true, false], contextWidth: 64 },
+    vae: { ...sd2.vae, channels: 32, mult: [1, 1, 1, 1], resBlocks: 1 },
+  }
+
+  /** Writes one whose UNet answers a number everywhere; its estimate at the first step is given back. */
+  async function firstEstimate(answer: number, parameterization?: string): Promise<Float32Array> {
+    const name = `sd2-${answer}-${parameterization}`
+    const path = join(data.path, 'models/Stable-diffusion', name)
+    const bytes = new Uint8Array(new Float32Array(4).fill(answer).buffer)
+    const weights = [...modelLayout(tiny)].map(([tensor, shape]) =>
+      tensor === 'model.diffusion_model.out.2.bias'
+        ? { ...entry(tensor, shape), location: { bytes } }
+        : entry(tensor, shape),
+    )
+    writeSafetensors(`${path}.safetensors`, weights)
+    if (parameterization) writeFileSync(`${path}.yaml`, `model: {params: {parameterization: ${parameterization}}}`)
+    const override_settings = { ...small.override_settings, sd_model_checkpoint: name }
+    const job = generate(studio, await recipeOf({ width: 16, height: 16, override_settings }))
+    const { value } = await job.next()
+    await job.return(undefined as never)
+    return (value as StepProgress).denoised.data
+  }
+
+  // At the last timestep ε is about what is asked about, 0.5; v lies far below it.
+  test.each([
+    [0.5, 'eps', 'v'],
+    [-3, 'v', 'eps'],
+  ])('is asked: where it answers %d that is %s', async (answer, is, isNot) => {
+    const tried = await firstEstimate(answer)
+    expect(tried).toEqual(await firstEstimate(answer, is))
+    expect(tried).not.toEqual(await firstEstimate(answer, isNot))
+  })
 })
 
 test('another checkpoint takes the place of the one before, whose memory is freed', async () => {

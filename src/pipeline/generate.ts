@@ -71,6 +71,7 @@ export async function* generate(
   const facts: Facts = new Map()
   const job: Job = { studio, recipe, facts, embeddings: await readEmbeddings(recipe), signal, interrupt }
   checkCancelled(job)
+  for (const files of models) await studio.settledModel(files)
   const start = await startOf(job)
 
   const images: GeneratedImage[] = []
