@@ -13,8 +13,8 @@ export function blockConvs(graph: Graph, block: number): Graph {
   const isWide = widthRule(graph)
   return rewrite(graph, ({ op, params, inputs: [original] }, [x, weight, bias]) => {
     if (op !== 'Conv' || !x || !weight || !original || !('groups' in params)) return undefined
-    // A fed weight, such as an adapter's, has an open number of channels.
-    if (!isStored(weight) || !isWide(original)) return undefined
+    // An adapter's weight has an open number of channels.
+    if (weight.shape.some((dim) => typeof dim !== 'number') || !isWide(original)) return undefined
     const fits = numberAt(x, 1) % block === 0 && numberAt(weight, 0) % block === 0 && params.groups === 1
     if (!fits) return undefined
     return [blocked(x, weight, bias ?? null, params, block)]
@@ -39,12 +39,6 @@ function inBlocks(weight: Value, block: number): Value {
   const byOut = transpose(reshape(weight, [out! / block, block, channels! * points]), [0, 2, 1])
   const byIn = transpose(reshape(byOut, [blocks, block, points, block]), [0, 2, 1, 3])
   return reshape(byIn, weight.shape)
-}
-
-/** Whether a value is a weight, as it is or cast. */
-function isStored({ source }: Value): boolean {
-  if (source.kind === 'node') return source.node.op === 'Cast' && isStored(source.node.inputs[0]!)
-  return source.kind === 'weight'
 }
 
 /** Whether a map is wide enough for blocks to pay; where sizes are open, all but the deepest level is taken to be. */

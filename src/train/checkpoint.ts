@@ -9,13 +9,20 @@ import type { Optimizer } from './optimizers/optimizer.ts'
 import type { Parameters } from './parameters.ts'
 import type { TrainingState } from './trainer.ts'
 
-/** A run at its beginning: averages are the parameters themselves. */
+/** A run at its beginning: averages are the parameters themselves, which lie in memory that threads share. */
 export function newTraining(
-  parameters: Parameters,
+  initial: Parameters,
   makeOptimizer: (parameters: readonly Tensor[]) => Optimizer,
 ): TrainingState {
-  const averages = new Map([...parameters].map(([name, { shape, data }]) => [name, { shape, data: data.slice() }]))
+  const parameters = new Map([...initial].map(([name, x]) => [name, shared(x)]))
+  const averages = new Map([...initial].map(([name, { shape, data }]) => [name, { shape, data: data.slice() }]))
   return { step: 0, parameters, averages, optimizer: makeOptimizer([...parameters.values()]) }
+}
+
+function shared({ shape, data }: Tensor): Tensor {
+  const copy = new Float32Array(new SharedArrayBuffer(data.byteLength))
+  copy.set(data)
+  return { shape, data: copy }
 }
 
 const averagePrefix = 'average.'

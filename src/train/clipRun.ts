@@ -20,6 +20,7 @@ import { ranksOf, recallAt } from './retrieval.ts'
 import { type RunEvent, runTraining } from './run.ts'
 import { optimizerOptions, type RunPlaces } from './runConfig.ts'
 import { drawerOf } from './scenesConfig.ts'
+import { sessionsFor } from './sessionsFor.ts'
 
 /** Captions among which a picture's own is looked for. */
 const choices = 64
@@ -59,7 +60,7 @@ export async function* trainClip(run: ClipRun, { dataDir, folder, threads }: Run
           async open() {
             const graph = clipTrainingGraph(model, vocabulary.length, batch, run.loss)
             return {
-              session: await compile(graph, { residence: 'mapped', threads }),
+              sessions: await sessionsFor(graph, run.accumulation, threads),
               samples: batch,
               batch(step, part) {
                 const numbers = distinct(examples.scenes, batch, drawsFor(seed, step, part))

@@ -96,7 +96,7 @@ export async function* runTraining(run: Run): AsyncGenerator<RunEvent> {
           before = performance.now()
         }
       } finally {
-        await task.session.dispose()
+        await Promise.all(task.sessions.map((session) => session.dispose()))
       }
     }
   } finally {

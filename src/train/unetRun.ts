@@ -31,6 +31,7 @@ import { type RunEvent, runTraining } from './run.ts'
 import { optimizerOptions, type RunPlaces, streamOf } from './runConfig.ts'
 import { contextsOf, samplePrompts } from './samplePrompts.ts'
 import { drawerOf } from './scenesConfig.ts'
+import { sessionsFor } from './sessionsFor.ts'
 import { modelConfigOf, type UnetRun } from './unetConfig.ts'
 import { initialUnet, unetPredictionGraph, unetTrainingGraph } from './unetTask.ts'
 
@@ -102,7 +103,7 @@ export async function* trainUnet(run: UnetRun, places: RunPlaces): AsyncGenerato
           async open() {
             const graph = unetTrainingGraph(config.unet, { batch, side, tokens: chunkLength })
             return {
-              session: await compile(graph, { residence, threads }),
+              sessions: await sessionsFor(graph, run.accumulation, threads),
               samples: batch,
               batch: (step, part) => batchOf(run, examples, read, noising, step, part),
             }

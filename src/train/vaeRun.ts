@@ -12,6 +12,7 @@ import { adamw } from './optimizers/adamw.ts'
 import type { Parameters } from './parameters.ts'
 import { type RunEvent, runTraining, type Stage } from './run.ts'
 import { optimizerOptions, type RunPlaces, streamOf } from './runConfig.ts'
+import { sessionsFor } from './sessionsFor.ts'
 import type { VaeRun } from './vaeConfig.ts'
 import { initialVae, vaeReconstructionGraph, vaeTrainingGraph } from './vaeTask.ts'
 
@@ -31,9 +32,9 @@ export async function* trainVae(run: VaeRun, { dataDir, folder, threads }: RunPl
     return {
       until,
       async open() {
-        const session = await compile(vaeTrainingGraph(model, { batch, size }, run.loss), { residence, threads })
+        const graph = vaeTrainingGraph(model, { batch, size }, run.loss)
         return {
-          session,
+          sessions: await sessionsFor(graph, run.accumulation, threads),
           samples: batch,
           batch(step, part) {
             const noise = streamOf(seed, step, part)
