@@ -18,7 +18,13 @@ const rows = Array.from({ length: 150 }, (_, i): EmojiRow => {
   const label = `thing ${i % 50}`
   const set = ['noto', 'fluent', 'fxemoji'][Math.floor(i / 50)]!
   const names = { slug: label.replace(' ', '-'), label, tags: [], chineseLabel: undefined, chineseTags: [] }
-  return { ...names, group: groups[(i % 50) % 3 === 0 ? 2 : (i % 50) % 2]!, set, style: `${set} emoji`, use: 'training' }
+  return {
+    ...names,
+    group: groups[(i % 50) % 3 === 0 ? 2 : (i % 50) % 2]!,
+    set,
+    style: `${set} emoji`,
+    use: 'training',
+  }
 })
 let store: PictureStore<EmojiRow>
 beforeAll(async () => {
