@@ -21,8 +21,8 @@ export interface SceneShares {
   readonly hasHeldOutPairs: boolean
 }
 
-/** How far a turned hue may lie from the word's own, in degrees. */
-const hueWander = 8
+/** How far a turned hue may lie from the typical one, in degrees; what a drawing had is known to as much again. */
+const hueWander = 5
 
 /** Draws scenes: a drawing, or two of the same style side by side, on a ground. */
 export type DrawScene = (draws: Draws) => { readonly scene: Scene; readonly picture: Rgb8 }
