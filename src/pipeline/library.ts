@@ -1,12 +1,16 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, parse } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { StudioError } from '../errors.ts'
 import { FileHashes } from '../files/hash.ts'
 import { openWeights } from '../files/openWeights.ts'
 import { openNetwork } from '../lora/network.ts'
+import { nativeSizeIn } from '../models/configInMetadata.ts'
 import { type CatalogEntry, listCheckpoints, listFiles } from './catalog.ts'
 import { type CheckpointFile, findCheckpoint } from './findCheckpoint.ts'
 import type { FileIdentity } from './recipe.ts'
+
+const embeddedCheckpoint = fileURLToPath(new URL('../../assets/athanor-emoji.safetensors', import.meta.url))
 
 const weightExtensions = ['.safetensors', '.ckpt', '.pt', '.pth', '.bin']
 
@@ -15,16 +19,32 @@ export class Library {
   readonly dataDir: string
   readonly hashes: FileHashes
 
-  constructor(dataDir: string) {
+  readonly #embedded: string
+
+  /** `embedded` is the checkpoint that travels with the package. */
+  constructor(dataDir: string, embedded = embeddedCheckpoint) {
     this.dataDir = dataDir
+    this.#embedded = embedded
     this.hashes = new FileHashes(join(dataDir, 'cache', 'hashes.json'))
   }
 
+  /** The folder's checkpoints, and last the one that travels with the package. */
   checkpoints(): readonly CheckpointFile[] {
-    return listCheckpoints(this.#models('Stable-diffusion')).map((entry) => ({
-      ...entry,
-      sha256: this.hashes.known(entry.path),
-    }))
+    const own = listCheckpoints(this.#models('Stable-diffusion'))
+    const embedded = existsSync(this.#embedded) ? [entryOf(this.#embedded)] : []
+    return [...own, ...embedded].map((entry) => ({ ...entry, sha256: this.hashes.known(entry.path) }))
+  }
+
+  /** Side in pixels of the pictures a checkpoint was trained on, where its metadata says so. */
+  nativeSize(path: string): number | undefined {
+    if (!path.endsWith('.safetensors')) return undefined
+    try {
+      return nativeSizeIn(openWeights(path))
+    } catch (error) {
+      // What is wrong with a file is told when it is loaded, which it may never be.
+      if (error instanceof StudioError) return undefined
+      throw error
+    }
   }
 
   /** The checkpoint of that name; of an empty one the first there is. */
@@ -134,6 +154,10 @@ export class Library {
       return undefined
     }
   }
+}
+
+function entryOf(path: string): CatalogEntry {
+  return { path, relativePath: basename(path), stem: parse(path).name }
 }
 
 /** Where files that stand in for a VAE lie, and what they are called. */

@@ -15,9 +15,7 @@ export function blockConvs(graph: Graph, block: number): Graph {
     const out = weight.shape[0]!
     const fits = numberAt(x, 1) % block === 0 && divideDim(out, block) !== undefined && params.groups === 1
     if (!fits || !isWide(original)) return undefined
-    // An adapter's weight is fed and has an open number of channels; what else is fed, such as a weight in training, is
-    // too large to be put into blocks at every run.
-    if (!isStored(weight) && typeof out === 'number') return undefined
+    // A weight that is fed, in training or of an adapter with an open number of channels, is put into blocks at each run.
     const y = blockedConv(reorderInput(x), inBlocks(weight, block), bias ?? null, params)
     return [typeof out === 'number' ? reorderOutput(y, out) : outOfBlocks(y, block)]
   })
@@ -44,12 +42,6 @@ function inBlocks(weight: Value, block: number): Value {
   const byOut = transpose(reshape(weight, [outBlocks, block, channels! * points]), [0, 2, 1])
   const byIn = transpose(reshape(byOut, [blocks, block, points, block]), [0, 2, 1, 3])
   return reshape(byIn, weight.shape)
-}
-
-/** Whether a value is a weight, as it is or cast. */
-function isStored({ source }: Value): boolean {
-  if (source.kind === 'node') return source.node.op === 'Cast' && isStored(source.node.inputs[0]!)
-  return source.kind === 'weight'
 }
 
 /** Whether a map is wide enough for blocks to pay; where sizes are open, all but the deepest level is taken to be. */

@@ -30,6 +30,9 @@ const named: readonly (readonly [string, Color])[] = [
   ['light green', [196, 232, 188]],
 ]
 
+/** What captions call grounds. */
+export const groundWords: readonly string[] = named.map(([words]) => words)
+
 /** How far a named colour may wander, per channel. */
 const wander = 14
 

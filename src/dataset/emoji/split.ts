@@ -4,16 +4,19 @@ import type { EmojiRow } from './buildEmojiSet.ts'
 /** `training`; `held-out`: a subject seen in other styles only; `other-style`: one of a style that is never trained on. */
 export type Split = 'training' | 'held-out' | 'other-style'
 
-/** One in this many renderings of the training styles is held out. */
-const heldOutOf = 25
+/** Renderings of the training styles fall into so many parts, of which the first is held out. */
+const parts = 25
 
-/** Which split a rendering belongs to, decided by its name alone. */
-export function splitOf({ set, slug, use }: Pick<EmojiRow, 'set' | 'slug' | 'use'>): Split {
+/**
+ * Which split a rendering belongs to, decided by its name alone. `folds` is how many parts are held out: whoever
+ * judges a model that was trained with one does not learn from what that model did not learn from, nor from others.
+ */
+export function splitOf({ set, slug, use }: Pick<EmojiRow, 'set' | 'slug' | 'use'>, folds = 1): Split {
   if (use !== 'training') return 'other-style'
-  return hashOf(`${set}/${slug}`) % heldOutOf === 0 ? 'held-out' : 'training'
+  return hashOf(`${set}/${slug}`) % parts < folds ? 'held-out' : 'training'
 }
 
 /** Numbers of the rows of a split. */
-export function rowsOf(rows: readonly EmojiRow[], split: Split): readonly number[] {
-  return rows.flatMap((row, index) => (splitOf(row) === split ? [index] : []))
+export function rowsOf(rows: readonly EmojiRow[], split: Split, folds = 1): readonly number[] {
+  return rows.flatMap((row, index) => (splitOf(row, folds) === split ? [index] : []))
 }

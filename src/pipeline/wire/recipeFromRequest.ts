@@ -35,14 +35,17 @@ export async function recipeFromRequest(
   { lenient = false, floats = new Set() }: RequestReading = {},
 ): Promise<Recipe> {
   const request = withInfotext(body)
-  const txt2img = endpoint === 'txt2img' ? parseTxt2Img(request) : undefined
-  const img2img = endpoint === 'img2img' ? parseImg2Img(request) : undefined
-  const fields: CommonFields = txt2img ?? img2img!
   const { library } = studio
-  const options = overrideOptions(studio.options, fields.override_settings)
-  refuseUnsupported(fields, options)
-  const soft = scriptsOf(fields, endpoint)
   const names = new Names(library, lenient)
+  const first = endpoint === 'txt2img' ? parseTxt2Img(request) : parseImg2Img(request)
+  const options = overrideOptions(studio.options, first.override_settings)
+  refuseUnsupported(first, options)
+  const model = await chosenModel(options, studio, names)
+  const sized = withNativeSize(request, library.nativeSize(model.checkpoint.path))
+  const txt2img = endpoint === 'txt2img' ? parseTxt2Img(sized) : undefined
+  const img2img = endpoint === 'img2img' ? parseImg2Img(sized) : undefined
+  const fields: CommonFields = txt2img ?? img2img!
+  const soft = scriptsOf(fields, endpoint)
 
   const init = img2img && (await initOf(img2img, options, soft, library))
   const batchSize = batchSizeOf(fields, init)
@@ -56,7 +59,6 @@ export async function recipeFromRequest(
     txt2img && sizes && (await hiresOf(txt2img, sizes.target, { library, options, names, merge, images, pass }))
   const { width, height } = sizes?.first ?? fields
 
-  const model = await chosenModel(options, studio, names)
   const texts = [...images, ...(hires?.prompts ?? [])]
   const networks = fields.disable_extra_networks
     ? new Map<string, FileIdentity>()
@@ -90,6 +92,13 @@ export async function recipeFromRequest(
   }
   checkSizes(recipe)
   return recipe
+}
+
+/** The body with the checkpoint's own size where it does not say one. */
+function withNativeSize(body: unknown, size: number | undefined): unknown {
+  if (size === undefined || typeof body !== 'object' || body === null) return body
+  const { width, height } = body as { readonly width?: unknown; readonly height?: unknown }
+  return { ...body, width: width ?? size, height: height ?? size }
 }
 
 /** The infotext parameters that repeat numbers which were written as floats, here or in the folder's options. */

@@ -1,0 +1,40 @@
+import { hashOf } from '../draws.ts'
+import type { Subject } from './subjects.ts'
+
+/** Words for colours that names of emoji contain. */
+const colors = new Set([
+  'red',
+  'orange',
+  'yellow',
+  'green',
+  'teal',
+  'blue',
+  'purple',
+  'pink',
+  'brown',
+  'black',
+  'white',
+])
+
+/** A subject's name without its colour, and without "face" where the head stands for the whole animal. */
+export function nounOf({ label, group }: Pick<Subject, 'label' | 'group'>): string {
+  const words = label.toLowerCase().split(' ')
+  const plain = words.length > 1 && colors.has(words[0]!) ? words.slice(1) : words
+  const isHead = group === 'animals-nature' && plain.length > 1 && plain.at(-1) === 'face'
+  return (isHead ? plain.slice(0, -1) : plain).join(' ')
+}
+
+/** "a" or "an" before words that count one thing; nothing before plurals. */
+export function withArticle(words: string): string {
+  const isPlural = /(?:[^siu]s|ies)$/.test(words.split(' ').at(-1)!)
+  if (isPlural) return words
+  return `${/^(?:[aeio]|u(?!n[iw]|ti|se|k))/.test(words) ? 'an' : 'a'} ${words}`
+}
+
+/** One in so many pairs of a colour and a thing. */
+const heldOutOf = 10
+
+/** Whether a thing is never shown in this colour during training, so that a model can be asked for what it never saw. */
+export function isHeldOutPair(color: string, noun: string): boolean {
+  return hashOf(`${color} ${noun}`) % heldOutOf === 0
+}
