@@ -9,7 +9,7 @@ import { saveWhole } from '../image/save.ts'
 import { type GeneratedImage, generate } from '../pipeline/generate.ts'
 import { previewPictures } from '../pipeline/preview.ts'
 import type { Recipe } from '../pipeline/recipe.ts'
-import { type Saving, saveGrid, saveImage } from '../pipeline/saveImage.ts'
+import { type Saving, saveGrid, saveImage, saveStartPictures } from '../pipeline/saveImage.ts'
 import type { Studio } from '../pipeline/studio.ts'
 import { recipeFromRequest } from '../pipeline/wire/recipeFromRequest.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -119,6 +119,7 @@ async function run(
   })
   for (const note of recipe.notes) process.stderr.write(`note: ${note}\n`)
 
+  await saveStartPictures(studio, recipe)
   const started = performance.now()
   const saving = savingOf(options)
   const saved: SavedImage[] = []
