@@ -48,7 +48,7 @@ export const parameters = {
   resolution: text(none as string | undefined),
   train_batch_size: whole(1),
   dataset_repeats: whole(1),
-  caption_extension: text('.caption'),
+  caption_extension: text(none as string | undefined),
   caption_extention: text(none as string | undefined),
   shuffle_caption: flag,
   keep_tokens: whole(0),
