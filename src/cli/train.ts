@@ -9,6 +9,7 @@ import { trainVae } from '../train/vaeRun.ts'
 import { onInterrupt } from './interrupt.ts'
 import { wholeNumber } from './numbers.ts'
 import { defaultDataDir } from './studioOptions.ts'
+import { loraCommand } from './trainLora.ts'
 
 interface TrainOptions {
   readonly dataDir: string
@@ -37,7 +38,7 @@ export function trainCommand(): Command {
       const folder = out ?? join(dataDir, 'training', parse(config).name)
       await follow(trainVae(run, { data: resolve(dataDir, run.data), folder, threads }), onInterrupt())
     })
-  return command
+  return command.addCommand(loraCommand())
 }
 
 function readRun(path: string) {
