@@ -47,7 +47,7 @@ export function captionOf({ parts, style, ground }: Scene, draws: Draws): string
 
 function nameOf({ label, noun, color, isTurned, isSmall }: Part, draws: Draws): string {
   const isColored = color !== undefined && (isTurned || draws.chance(0.3))
-  const name = isColored ? `${color} ${noun}` : draws.chance(0.3) ? noun : label.toLowerCase()
+  const name = isColored ? `${color} ${noun}` : draws.chance(0.4) ? noun : label.toLowerCase()
   return isSmall ? `${draws.pick(['small', 'tiny'])} ${name}` : name
 }
 
