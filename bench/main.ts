@@ -16,7 +16,7 @@ import { parseArgs } from 'node:util'
 import { openWeights } from '../src/files/openWeights.ts'
 import { detectModel } from '../src/models/detect.ts'
 import { type Child, startChild } from './child.ts'
-import { writeRandomLora } from './randomLora.ts'
+import { allLayers, transformerLayers, writeRandomLora } from './randomLora.ts'
 import { statsOf, statsText } from './stats.ts'
 
 const { values: options } = parseArgs({
@@ -35,6 +35,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const dataDir = options.folder
 const checkpoint = join(dataDir, 'models', 'Stable-diffusion', 'sd15-random.safetensors')
 const loras = ['a', 'b'].map((name) => join(dataDir, 'models', 'Lora', `rank16-${name}.safetensors`))
+const locon = join(dataDir, 'models', 'Lora', 'locon16.safetensors')
 const report: Record<string, unknown> = {}
 
 interface Seconds {
@@ -91,23 +92,8 @@ async function text(): Promise<void> {
 /** What a LoRA of rank 16 costs: at every evaluation, and when another one takes its place. */
 async function lora(): Promise<void> {
   for (const size of [32, 64]) {
-    const ours = worker()
-    const plain = { op: 'unet', size, batch: 2, residence: 'packed' }
-    const adapted = { op: 'lora', size, path: loras[0] }
-    await ours.ask(plain)
-    await ours.ask(adapted)
-    const shares: number[] = []
-    for (let i = 0; i < reps; i++) {
-      const without = (await ours.ask<Seconds>(plain)).seconds
-      const beside = (await ours.ask<Seconds>(adapted)).seconds
-      shares.push(100 * (beside / without - 1))
-    }
-    show(
-      `LoRA of rank 16, ${size}×${size} latent: more time per evaluation`,
-      `${statsText(statsOf(shares), 1)} %`,
-      shares,
-    )
-    await ours.stop()
+    await overhead('LoRA', size, { path: loras[0], reach: 'transformers' })
+    await overhead('LoCon', size, { path: locon, reach: 'all' })
   }
   const ours = worker()
   const { known, fresh } = await ours.ask<{ known: number[]; fresh: number }>({
@@ -119,6 +105,24 @@ async function lora(): Promise<void> {
     known,
     fresh,
   })
+  await ours.stop()
+}
+
+/** How much longer an evaluation takes with branches beside its layers, each time measured after one without. */
+async function overhead(name: string, size: number, network: object): Promise<void> {
+  const ours = worker()
+  const plain = { op: 'unet', size, batch: 2, residence: 'packed' }
+  const adapted = { op: 'lora', size, ...network }
+  await ours.ask(plain)
+  await ours.ask(adapted)
+  const shares: number[] = []
+  for (let i = 0; i < reps; i++) {
+    const without = (await ours.ask<Seconds>(plain)).seconds
+    const beside = (await ours.ask<Seconds>(adapted)).seconds
+    shares.push(100 * (beside / without - 1))
+  }
+  const what = `${name} of rank 16, ${size}×${size} latent: more time per evaluation`
+  show(what, `${statsText(statsOf(shares), 1)} %`, shares)
   await ours.stop()
 }
 
@@ -222,10 +226,13 @@ function prepare(): void {
     const script = join(root, 'scripts', 'randomCheckpoint.ts')
     execFileSync(process.execPath, ['--import', 'tsx', script, checkpoint], { stdio: 'inherit' })
   }
-  const missing = loras.filter((path) => !existsSync(path))
+  const missing = [...loras, locon].filter((path) => !existsSync(path))
   if (missing.length === 0) return
   const { weights } = detectModel(openWeights(checkpoint))
-  for (const path of missing) writeRandomLora(path, weights, 16, loras.indexOf(path) + 1)
+  for (const path of missing) {
+    const layers = path === locon ? allLayers : transformerLayers
+    writeRandomLora(path, weights, { layers, rank: 16, seed: loras.indexOf(path) + 2 })
+  }
 }
 
 /** Brings a file into the page cache. */

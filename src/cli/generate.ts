@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { Command } from 'commander'
 import { StudioError } from '../errors.ts'
 import { encodePng } from '../image/encode.ts'
@@ -6,7 +7,7 @@ import { saveWhole } from '../image/save.ts'
 import { type GeneratedImage, generate } from '../pipeline/generate.ts'
 import { previewPictures } from '../pipeline/preview.ts'
 import type { Recipe } from '../pipeline/recipe.ts'
-import { type Saving, saveImage } from '../pipeline/saveImage.ts'
+import { type Saving, saveGrid, saveImage } from '../pipeline/saveImage.ts'
 import type { Studio } from '../pipeline/studio.ts'
 import { recipeFromRequest } from '../pipeline/wire/recipeFromRequest.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -105,7 +106,9 @@ async function run(
   for (const note of recipe.notes) process.stderr.write(`note: ${note}\n`)
 
   const started = performance.now()
+  const saving = savingOf(options)
   const saved: SavedImage[] = []
+  const images: GeneratedImage[] = []
   const bar = progressBar(process.stderr, options.quiet !== true)
   try {
     for await (const event of generate(studio, recipe, { signal })) {
@@ -114,15 +117,24 @@ async function run(
         const what = pass === 'hires' ? 'hires' : batches > 1 ? `batch ${batch + 1} of ${batches}` : 'steps'
         bar.update(step, steps, what)
         if (options.preview !== undefined) await savePreview(studio, event.denoised, options.preview)
-      } else saved.push(await save(studio, recipe, event.image, options))
+      } else {
+        images.push(event.image)
+        saved.push(await save(studio, recipe, event.image, saving))
+      }
     }
   } finally {
     bar.stop()
   }
+  const grid = await saveGrid(studio, recipe, images, saving)
   const seconds = (performance.now() - started) / 1000
-  if (options.json)
-    process.stdout.write(`${JSON.stringify({ images: saved, seconds, notes: recipe.notes }, null, 2)}\n`)
-  else for (const { path } of saved) process.stdout.write(`${path}\n`)
+  if (options.json) {
+    const report = { images: saved, ...(grid !== undefined && { grid }), seconds, notes: recipe.notes }
+    process.stdout.write(`${JSON.stringify(report, null, 2)}\n`)
+    return
+  }
+  for (const path of [...saved.map((each) => each.path), ...(grid === undefined ? [] : [grid])]) {
+    process.stdout.write(`${path}\n`)
+  }
 }
 
 /** Shows the pictures of a batch as they are at a step; whoever looks at the file never sees half of one. */
@@ -130,6 +142,13 @@ async function savePreview(studio: Studio, denoised: Tensor, path: string): Prom
   const pictures = await previewPictures(studio, denoised)
   const grid = pictureGrid(pictures, gridRows(pictures.length, 'square', pictures.length))
   await saveWhole(path, await encodePng(grid))
+}
+
+function savingOf({ out, format }: GenerateOptions): Saving {
+  return {
+    ...(out !== undefined && { folder: resolve(out), subfolder: '' }),
+    ...(format !== undefined && { format }),
+  }
 }
 
 interface SavedImage {
@@ -140,16 +159,8 @@ interface SavedImage {
   readonly infotext: string
 }
 
-async function save(
-  studio: Studio,
-  recipe: Recipe,
-  image: GeneratedImage,
-  options: GenerateOptions,
-): Promise<SavedImage> {
-  const { path } = await saveImage(studio, recipe, image, {
-    ...(options.out === undefined ? {} : { folder: options.out }),
-    ...(options.format === undefined ? {} : { format: options.format }),
-  })
+async function save(studio: Studio, recipe: Recipe, image: GeneratedImage, saving: Saving): Promise<SavedImage> {
+  const { path } = await saveImage(studio, recipe, image, saving)
   const { width, height } = image.picture
   return { path, seed: recipe.images[image.index]!.seed, width, height, infotext: image.infotext }
 }

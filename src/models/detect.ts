@@ -16,7 +16,7 @@ export interface DetectedModel {
   readonly weights: ReadonlyMap<string, WeightEntry>
   /** False for a checkpoint pruned of its VAE, which needs one chosen; `config.vae` then is SD 1's. */
   readonly hasVae: boolean
-  /** Nothing says what the UNet predicts and shapes cannot tell: SD 2 exists in both kinds. v is assumed. */
+  /** Nothing says what the UNet predicts and shapes cannot tell: SD 2 exists in both kinds. v is assumed; a trial tells. */
   readonly isPredictionAssumed: boolean
   /** ᾱ [timesteps] as the checkpoint holds it, which the reference uses in place of its own computation. */
   readonly alphasCumprod: WeightEntry | undefined

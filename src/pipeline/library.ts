@@ -106,6 +106,11 @@ export class Library {
     )
   }
 
+  /** Triggers of the textual inversions that a network's file brings along. */
+  bundledEmbeddings(path: string): readonly string[] {
+    return [...openNetwork(openWeights(path)).embeddings.keys()]
+  }
+
   /** Upscaler models by the names lists show. */
   upscalers(): readonly CatalogEntry[] {
     return ['ESRGAN', 'RealESRGAN'].flatMap((folder) => listFiles(this.#models(folder), weightExtensions))
@@ -118,9 +123,10 @@ export class Library {
     return found
   }
 
-  /** A small preview decoder, where there is one. */
-  previewDecoder(): CatalogEntry | undefined {
-    return listFiles(this.#models('VAE-taesd'), weightExtensions).find(({ stem }) => /taesd_decoder|taesd$/i.test(stem))
+  /** The file of a method that stands in for the VAE's decoder or encoder, where there is one. */
+  standIn(method: 'TAESD' | 'Approx NN', half: 'encoder' | 'decoder'): CatalogEntry | undefined {
+    const { folder, names } = standInFiles[method]
+    return listFiles(this.#models(folder), weightExtensions).find(({ stem }) => names(half).test(stem))
   }
 
   #models(folder: string): string {
@@ -153,6 +159,12 @@ export class Library {
 function entryOf(path: string): CatalogEntry {
   return { path, relativePath: basename(path), stem: parse(path).name }
 }
+
+/** Where files that stand in for a VAE lie, and what they are called. */
+export const standInFiles = {
+  TAESD: { folder: 'VAE-taesd', names: (half: string) => new RegExp(`^taesd(?:_${half})?$`, 'i') },
+  'Approx NN': { folder: 'VAE-approx', names: () => /^model$/i },
+} as const
 
 /** Aliases that mean something else where they are used. */
 const reservedAliases: ReadonlySet<string> = new Set(['none', 'addams'])

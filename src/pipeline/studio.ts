@@ -9,6 +9,7 @@ import { type Model, openModel } from './model.ts'
 import { modelUpscaler } from './modelUpscaler.ts'
 import { NetworkShelf } from './networks.ts'
 import { openTokenizer } from './openTokenizer.ts'
+import { tryPrediction } from './predictionTrial.ts'
 import type { FileIdentity, ModelFiles, Noise, UpscalerTiles } from './recipe.ts'
 import { SessionPool } from './sessionPool.ts'
 import { plainUpscaler, type UpscaleStep } from './upscale.ts'
@@ -57,6 +58,16 @@ export class Studio {
     const model = openModel(checkpoint, vae)
     this.#models.push(model)
     return model
+  }
+
+  /** A checkpoint of which it is known what it predicts: where its files do not say, a trial does. */
+  async settledModel(files: ModelFiles): Promise<Model> {
+    const model = this.model(files)
+    if (!model.isPredictionAssumed) return model
+    const prediction = await tryPrediction(await this.shelf.adapt(model, []), this.pool)
+    const settled = { ...model, config: { ...model.config, prediction }, isPredictionAssumed: false }
+    this.#models = this.#models.map((known) => (known === model ? settled : known))
+    return settled
   }
 
   /** Frees whatever belongs to other checkpoints than these. */
