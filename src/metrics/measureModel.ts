@@ -1,8 +1,8 @@
 import type { EmojiRow } from '../dataset/emoji/buildEmojiSet.ts'
-import { onGround } from '../dataset/emoji/ground.ts'
+import { onGround, whiteGround } from '../dataset/emoji/ground.ts'
 import { nounOf, withArticle } from '../dataset/emoji/nouns.ts'
-import { rowsOf, type Split } from '../dataset/emoji/split.ts'
 import type { PictureStore } from '../dataset/pictureStore.ts'
+import { rowsOf, type Split } from '../dataset/split.ts'
 import type { Rgb8 } from '../image/picture.ts'
 import { toPixels } from '../image/pixels.ts'
 import { autoencoder } from '../pipeline/autoencoder.ts'
@@ -152,8 +152,6 @@ interface Drawing {
   readonly picture: Rgb8
 }
 
-const white = [255, 255, 255] as const
-
 /** Drawings of a split on white, with a caption of each. */
 function drawingsOf(store: PictureStore<EmojiRow>, split: Split, groups: readonly string[]): readonly Drawing[] {
   return rowsOf(store.rows, split)
@@ -163,7 +161,7 @@ function drawingsOf(store: PictureStore<EmojiRow>, split: Split, groups: readonl
       return {
         caption: `${style} of ${withArticle(label.toLowerCase())}`,
         noun: nounOf({ label, group }),
-        picture: onGround(store.read(row), { top: white, bottom: white, words: undefined }),
+        picture: onGround(store.read(row), whiteGround),
       }
     })
 }
@@ -196,7 +194,7 @@ function copiesAmong(pictures: readonly Rgb8[], drawings: readonly Rgb8[]): Meas
 
 /** Peak signal-to-noise ratios of pictures that went through the model's autoencoder. */
 async function decibelsOf(studio: Studio, recipe: Recipe, pictures: readonly Rgb8[]): Promise<Measured> {
-  const vae = autoencoder(studio.model(recipe), false, studio.pool)
+  const vae = autoencoder(studio.model(recipe), recipe, studio.pool)
   const decibels: number[] = []
   for (const picture of pictures) {
     const pixels = toPixels([picture])
