@@ -3,12 +3,11 @@ import { approximateColours } from '../models/approxColours.ts'
 import { approxDecoderGraph } from '../models/approxDecoder.ts'
 import { detectTinyCoder, tinyDecoderGraph, tinyEncoderGraph } from '../models/taesd.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import type { FileIdentity } from './recipe.ts'
 import type { SessionPool } from './sessionPool.ts'
 
 /** What decodes latents in the place of a VAE, by A1111's names. */
 export type StandIn =
-  | { readonly method: 'TAESD' | 'Approx NN'; readonly file: Pick<FileIdentity, 'path'> }
+  | { readonly method: 'TAESD' | 'Approx NN'; readonly file: { readonly path: string } }
   | { readonly method: 'Approx cheap' }
 
 /**

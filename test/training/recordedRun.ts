@@ -85,7 +85,7 @@ export function replay(run: RecordedRun, sessions: StepSessions): Replay {
   }
   const batch = (number: number) => recordedBatch(run, number)
   const task: Task = {
-    session: { run: (feeds) => learner.run(feeds), dispose: async () => {} },
+    sessions: [{ run: (feeds) => learner.run(feeds), dispose: async () => {} }],
     samples: 1,
     batch: (step) => learner.feeds(batch(step + 1)),
   }
