@@ -152,4 +152,4 @@ function shorten(text: string): string {
 }
 
 const millions = (count: number) => (count < 1e5 ? String(count) : `${(count / 1e6).toFixed(1)} M`)
-const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`
+const megabytes = (bytes: number) => (bytes < 1e5 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`)
