@@ -14,6 +14,7 @@ import { saveWhole } from '../image/save.ts'
 import { openEvaluator } from '../metrics/evaluator.ts'
 import type { Measured } from '../metrics/interval.ts'
 import { choices, type ModelReport, measureModel } from '../metrics/measureModel.ts'
+import { range } from '../metrics/modelCard.ts'
 import { openStudio } from '../pipeline/studio.ts'
 import { wholeNumber } from './numbers.ts'
 import { addStudioOptions, type StudioOptions } from './studioOptions.ts'
@@ -106,7 +107,7 @@ function readPrompts(path: string): Readonly<Record<string, readonly string[]>> 
 }
 
 function inWords(report: ModelReport): string {
-  const percent = (share: Measured) => rangeText(share, (x) => `${(100 * x).toFixed(1)} %`)
+  const percent = (share: Measured) => range(share, (x) => `${(100 * x).toFixed(1)} %`)
   const thousandths = (x: number) => (1000 * x).toFixed(1)
   const decibels = (x: number) => `${x.toFixed(1)} dB`
   const rows: [string, string][] = [
@@ -115,16 +116,12 @@ function inWords(report: ModelReport): string {
     ...Object.entries(report.byKind).map(([kind, { first }]): [string, string] => [`R@1 ${kind}`, percent(first)]),
     ['R@1 held out', percent(report.heldOut.first)],
     ['R@5 held out', percent(report.heldOut.firstFive)],
-    ['KID x 1000', rangeText(report.kid, thousandths)],
-    ['KID x 1000 of training drawings', rangeText(report.kidOfTrainingDrawings, thousandths)],
+    ['KID x 1000', range(report.kid, thousandths)],
+    ['KID x 1000 of training drawings', range(report.kidOfTrainingDrawings, thousandths)],
     ['copies', percent(report.copies)],
     ['copies among held out', percent(report.copiesOfHeldOut)],
-    ['PSNR', rangeText(report.psnr, decibels)],
-    ['PSNR other style', rangeText(report.psnrOtherStyle, decibels)],
+    ['PSNR', range(report.psnr, decibels)],
+    ['PSNR other style', range(report.psnrOtherStyle, decibels)],
   ]
   return `${rows.map(([name, text]) => `  ${name.padEnd(34)}${text}`).join('\n')}\n`
-}
-
-function rangeText({ value, low, high }: Measured, text: (x: number) => string): string {
-  return `${text(value)} (${text(low)} to ${text(high)})`
 }
