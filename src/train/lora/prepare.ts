@@ -15,6 +15,7 @@ import type { Studio } from '../../pipeline/studio.ts'
 import { compile } from '../../runtime/compile.ts'
 import { sizeOf } from '../../tensor/shape.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
+import { lrSchedule } from '../lrSchedule.ts'
 import type { ReadArguments } from './arguments.ts'
 import { batchCount, readTrainingData, type TrainingData } from './data.ts'
 import { type DatasetSettings, datasetSettings } from './datasets.ts'
@@ -73,6 +74,7 @@ export async function prepareRun(
   const batchesPerEpoch = batchCount(data.datasets)
   const stepsPerEpoch = Math.ceil(batchesPerEpoch / args.gradient_accumulation_steps)
   const totalSteps = args.max_train_epochs === undefined ? args.max_train_steps : args.max_train_epochs * stepsPerEpoch
+  lrSchedule(settings.schedule(totalSteps)) // refuses what it cannot do before anything is computed
   const alphas = base.alphasCumprod
   return {
     args,
