@@ -160,7 +160,7 @@ function readToml(path: string): Table {
     return tableOf(parse(readFileSync(path, 'utf8')))
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException
-    const isMissing = code?.startsWith('E') === true
+    const isMissing = code?.startsWith('E') ?? false
     throw new StudioError(isMissing ? 'missing-file' : 'bad-file', `${path}: ${message.split('\n')[0]}`, {
       cause,
       field: 'dataset_config',

@@ -128,7 +128,10 @@ export const parameters = {
   mixed_precision: inert(precision),
   full_fp16: inert(precision, 'flag'),
   full_bf16: inert(precision, 'flag'),
-  gradient_checkpointing: flag,
+  gradient_checkpointing: {
+    ...flag,
+    inert: 'what the way back needs is kept, which changes memory and no number',
+  } as Parameter<'flag', boolean>,
   cpu_offload_checkpointing: inert(speed, 'flag'),
   xformers: inert(speed, 'flag'),
   sdpa: inert(speed, 'flag'),

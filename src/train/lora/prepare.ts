@@ -15,6 +15,7 @@ import type { Studio } from '../../pipeline/studio.ts'
 import { compile } from '../../runtime/compile.ts'
 import { sizeOf } from '../../tensor/shape.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
+import { lrSchedule } from '../lrSchedule.ts'
 import type { ReadArguments } from './arguments.ts'
 import { batchCount, readTrainingData, type TrainingData } from './data.ts'
 import { type DatasetSettings, datasetSettings } from './datasets.ts'
@@ -73,6 +74,7 @@ export async function prepareRun(
   const batchesPerEpoch = batchCount(data.datasets)
   const stepsPerEpoch = Math.ceil(batchesPerEpoch / args.gradient_accumulation_steps)
   const totalSteps = args.max_train_epochs === undefined ? args.max_train_steps : args.max_train_epochs * stepsPerEpoch
+  lrSchedule(settings.schedule(totalSteps)) // refuses what it cannot do before anything is computed
   const alphas = base.alphasCumprod
   return {
     args,
@@ -98,7 +100,9 @@ export async function prepareRun(
 
 function predictionNotes({ checkpoint, config, isPredictionAssumed }: Model): readonly string[] {
   if (!isPredictionAssumed) return []
-  return [`${checkpoint.name}: nothing says what it predicts; ${config.prediction} is assumed, v_parameterization says v`]
+  return [
+    `${checkpoint.name}: nothing says what it predicts; ${config.prediction} is assumed, v_parameterization says v`,
+  ]
 }
 
 function checkAugmentation(args: Arguments): void {
