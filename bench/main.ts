@@ -22,7 +22,7 @@ import { statsOf, statsText } from './stats.ts'
 const { values: options } = parseArgs({
   options: {
     python: { type: 'string' },
-    only: { type: 'string', default: 'text,unet,decode,lora,start,generation' },
+    only: { type: 'string', default: 'text,unet,decode,lora,start,generation,train' },
     json: { type: 'string' },
     reps: { type: 'string', default: '3' },
     threads: { type: 'string', default: `${availableParallelism()}` },
@@ -45,9 +45,9 @@ interface Memory {
   readonly peakBytes: number
 }
 
-prepare()
+if (options.only !== 'train') prepare()
 console.log(`${cpus()[0]?.model.trim()}, ${threads} threads, Node ${process.version}`)
-const sections: Readonly<Record<string, () => Promise<void>>> = { text, unet, decode, lora, start, generation }
+const sections: Readonly<Record<string, () => Promise<void>>> = { text, unet, decode, lora, start, generation, train }
 for (const name of options.only.split(',')) {
   const section = sections[name]
   if (!section) throw new Error(`no section ${name}; there are ${Object.keys(sections).join(', ')}`)
@@ -166,6 +166,16 @@ async function generation(): Promise<void> {
     share,
   )
   await peak('Whole generation', ours, undefined)
+}
+
+/** One optimizer step of the embedded model's noise predictor, with clipping and averaging. */
+async function train(): Promise<void> {
+  const batch = 32
+  const ours = startChild(process.execPath, ['--import', 'tsx', join(root, 'bench', 'trainWorker.ts'), threads])
+  const theirs = torch()
+  const name = `Training step of the embedded model's UNet, batch ${batch}`
+  await compare(name, ours, theirs, { op: 'train', batch }, 2)
+  await peak(name, ours, theirs)
 }
 
 /** Asks both in turn, after one round that is not counted, and shows the ratio of every pair. */

@@ -123,6 +123,7 @@ function weightsInWords(report: WeightsReport): string {
     ],
     ...Object.entries(hashes),
   ]
+  if (report.nativeSize !== undefined) rows.push(['made for', `pictures of ${report.nativeSize}x${report.nativeSize}`])
   if (network) {
     rows.push(['families', network.families.join(', ')])
     rows.push(['layers', [...network.layers].map(([part, count]) => `${part} ${count}`).join(', ')])
