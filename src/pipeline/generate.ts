@@ -9,7 +9,7 @@ import { hiresFacts, softInpaintingFacts } from './facts.ts'
 import { finishPictures } from './finish.ts'
 import { type Facts, type Framing, infotextOf } from './infotext.ts'
 import { type StartState, startFrom } from './initLatent.ts'
-import { checkCancelled, type Job } from './job.ts'
+import { checkCancelled, type Job, type SkipRequest } from './job.ts'
 import { tinyDecode } from './preview.ts'
 import type { Recipe } from './recipe.ts'
 import { usesEtaSeedDelta } from './sampling.ts'
@@ -54,13 +54,15 @@ export interface GenerateOptions {
   readonly signal?: AbortSignal
   /** Ends the job before its next step with what it has reached: the pictures so far and the one being painted. */
   readonly interrupt?: AbortSignal
+  /** Ends the current batch before its next step with what it has reached. */
+  readonly skip?: SkipRequest
 }
 
 /** Makes the pictures of a recipe, telling of every step and every picture. */
 export async function* generate(
   studio: Studio,
   recipe: Recipe,
-  { signal, interrupt }: GenerateOptions = {},
+  { signal, interrupt, skip }: GenerateOptions = {},
 ): AsyncGenerator<Progress, Result> {
   const models = [
     recipe,
@@ -73,7 +75,7 @@ export async function* generate(
   const embeddings = await Promise.all(
     [...recipe.embeddings.values()].map(({ name, path }) => readEmbedding(name, path)),
   )
-  const job: Job = { studio, recipe, facts, embeddings, signal, interrupt }
+  const job: Job = { studio, recipe, facts, embeddings, signal, interrupt, skip }
   checkCancelled(job)
   const start = await startOf(job)
 
@@ -98,6 +100,7 @@ export async function* generate(
       yield { kind: 'image', image }
     }
     if (interrupt?.aborted) break
+    if (skip) skip.isMade = false
     checkCancelled(job)
   }
 
