@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
+import { follow } from '../../src/gallery/follow.ts'
 import { Gallery } from '../../src/gallery/gallery.ts'
 import { LocalQueue } from '../../src/jobs/localQueue.ts'
 import type { QueueLimits } from '../../src/jobs/queue.ts'
@@ -33,8 +34,8 @@ export async function testServer(
   const crew = new InlineCrew(outputs, workers)
   const gallery = new Gallery(join(data.path, 'cache', 'gallery.sqlite'), () => [join(outputs, 'txt2img-images')])
   const queue = await LocalQueue.open({ folder: join(data.path, 'jobs'), crew, ...(limits && { limits }) })
-  queue.subscribe((event) => {
-    if (event.kind === 'picture' && event.picture.savedPath !== undefined) gallery.add(event.picture.savedPath)
+  follow(queue, gallery, (_, error) => {
+    throw error
   })
   const log: string[] = []
   const logger = pino({ level: 'debug' }, { write: (line: string) => void log.push(line) })

@@ -46,10 +46,12 @@ export const jobRoutes: FastifyPluginAsyncTypebox<NativeServices> = async (app, 
     },
     async (request, reply) => {
       const { endpoint, request: body, title, tag, priority, save = true } = request.body
+      const user = userOf(request)
+      await queue.admit(user)
       const recipe = await recipeFromRequest(body, endpoint, studio)
       const task = generateTask(endpoint, recipe, { saving: save ? studio.options : undefined })
       const job = await queue.submit(task, {
-        user: userOf(request),
+        user,
         tag,
         ...(title !== undefined && { title }),
         ...(priority !== undefined && { priority }),
