@@ -48,8 +48,14 @@ export function stubRunner(outputs: string, die: () => void): Runner<'generate'>
           savedPath: undefined,
         }
         pictures.push(picture)
-        const plan = { file, directory: join(outputs, 'txt2img-images'), name: String(seed), extension: 'png' }
-        const plans = saving ? [{ ...plan, isNumbered: true, text: undefined, isPicture: true }] : []
+        const plan = {
+          file,
+          directory: join(outputs, 'txt2img-images'),
+          basename: '',
+          name: String(seed),
+          extension: 'png',
+        }
+        const plans = saving ? [{ ...plan, isNumbered: true, companions: [], isPicture: true }] : []
         report({ kind: 'picture', picture: { ...picture, saving: plans } })
       }
       checkCancelled()
