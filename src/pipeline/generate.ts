@@ -7,9 +7,9 @@ import { batchesOf } from './batches.ts'
 import { readEmbedding } from './embeddingFile.ts'
 import { hiresFacts, softInpaintingFacts } from './facts.ts'
 import { finishPictures } from './finish.ts'
-import { type Facts, type Framing, infotextOf } from './infotext.ts'
+import { type Fact, type Facts, type Framing, infotextOf } from './infotext.ts'
 import { type StartState, startFrom } from './initLatent.ts'
-import { checkCancelled, type Job } from './job.ts'
+import { checkCancelled, type Job, type SkipSwitch } from './job.ts'
 import { tinyDecode } from './preview.ts'
 import type { Recipe } from './recipe.ts'
 import { usesEtaSeedDelta } from './sampling.ts'
@@ -54,13 +54,17 @@ export interface GenerateOptions {
   readonly signal?: AbortSignal
   /** Ends the job before its next step with what it has reached: the pictures so far and the one being painted. */
   readonly interrupt?: AbortSignal
+  /** Ends the batch under way as `interrupt` ends the job; the next one is painted. */
+  readonly skip?: SkipSwitch
+  /** What infotexts tell before everything that comes up on the way. */
+  readonly facts?: Iterable<readonly [string, Fact]>
 }
 
 /** Makes the pictures of a recipe, telling of every step and every picture. */
 export async function* generate(
   studio: Studio,
   recipe: Recipe,
-  { signal, interrupt }: GenerateOptions = {},
+  { signal, interrupt, skip, facts: given = [] }: GenerateOptions = {},
 ): AsyncGenerator<Progress, Result> {
   const models = [
     recipe,
@@ -69,11 +73,11 @@ export async function* generate(
   ]
   await studio.keepOnly(models.map(({ checkpoint }) => checkpoint))
   const jobTime = new Date()
-  const facts: Facts = new Map()
+  const facts: Facts = new Map(given)
   const embeddings = await Promise.all(
     [...recipe.embeddings.values()].map(({ name, path }) => readEmbedding(name, path)),
   )
-  const job: Job = { studio, recipe, facts, embeddings, signal, interrupt }
+  const job: Job = { studio, recipe, facts, embeddings, signal, interrupt, skip }
   checkCancelled(job)
   const start = await startOf(job)
 
@@ -97,6 +101,7 @@ export async function* generate(
       images.push(image)
       yield { kind: 'image', image }
     }
+    if (skip) skip.isOn = false
     if (interrupt?.aborted) break
     checkCancelled(job)
   }

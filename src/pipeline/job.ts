@@ -21,6 +21,18 @@ export interface Job {
   readonly signal: AbortSignal | undefined
   /** Ends sampling before the next step; what has been reached becomes the picture. */
   readonly interrupt: AbortSignal | undefined
+  /** Ends sampling of the batch under way in the same manner. */
+  readonly skip: SkipSwitch | undefined
+}
+
+/** Asks to go on with the next batch; off again when that begins. */
+export interface SkipSwitch {
+  isOn: boolean
+}
+
+/** What has been reached is to become the picture. */
+export function isCutShort({ interrupt, skip }: Pick<Job, 'interrupt' | 'skip'>): boolean {
+  return interrupt?.aborted === true || skip?.isOn === true
 }
 
 /** A picture's prompts, tags included. */

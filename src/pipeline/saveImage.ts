@@ -36,6 +36,30 @@ export async function saveImage(
   return { path: await savePicture(studio, recipe, image, image.picture, saving, ''), firstPassPath }
 }
 
+/** Writes a grid of a job's pictures, counted apart from them, as the options for grids say. */
+export async function saveGrid(
+  studio: Studio,
+  recipe: Recipe,
+  image: GeneratedImage,
+  grid: Picture,
+  basename: string,
+): Promise<string> {
+  const { options, dataDir } = studio
+  const { bytes, extension } = await encodePicture(grid, {
+    format: options.grid_format,
+    quality: options.jpeg_quality,
+    webpLossless: options.webp_lossless,
+    ...(options.enable_pnginfo && { infotext: image.infotext }),
+  })
+  const own = recipe.init ? options.outdir_img2img_grids : options.outdir_txt2img_grids
+  const root = resolve(dataDir, options.outdir_grids === '' ? own : options.outdir_grids)
+  const context = contextOf(studio, recipe, image, grid)
+  const directory = options.grid_save_to_dirs
+    ? join(root, fileName(options.directories_filename_pattern, context))
+    : root
+  return saveNumbered({ directory, basename, decoration: '', extension }, bytes)
+}
+
 async function savePicture(
   studio: Studio,
   recipe: Recipe,

@@ -22,13 +22,12 @@ export const inertOptions: ReadonlySet<string> = new Set(
     extra_networks_tree_view_default_width extra_networks_tree_view_style extra_options_accordion
     extra_options_cols extra_options_img2img extra_options_txt2img face_restoration_model
     face_restoration_unload filter_nsfw font fp8_storage gallery_height gradio_theme gradio_themes_cache
-    grid_extended_filename grid_save grid_text_active_color grid_text_inactive_color grid_zip_filename_pattern
+    grid_extended_filename grid_zip_filename_pattern
     hidden_tabs hide_ldm_prints hide_samplers hires_fix_show_prompts hires_fix_show_sampler
     hypertile_enable_unet_secondpass hypertile_max_depth_unet hypertile_max_depth_vae hypertile_max_tile_unet
     hypertile_max_tile_vae hypertile_swap_size_unet hypertile_swap_size_vae img2img_batch_show_results_limit
     img2img_editor_height img2img_inpaint_mask_brush_color img2img_inpaint_sketch_default_brush_color
-    img2img_settings_accordion img2img_sketch_default_brush_color img_downscale_threshold img_max_size_mp
-    include_styles_into_token_counters infotext_explanation infotext_skip_pasting infotext_styles
+    img2img_settings_accordion img2img_sketch_default_brush_color img_downscale_threshold     include_styles_into_token_counters infotext_explanation infotext_skip_pasting infotext_styles
     interrogate_clip_dict_limit interrogate_clip_max_length interrogate_clip_min_length
     interrogate_clip_num_beams interrogate_clip_skip_categories interrogate_deepbooru_score_threshold
     interrogate_keep_models_in_memory interrogate_return_ranks interrupt_after_current
@@ -45,9 +44,8 @@ export const inertOptions: ReadonlySet<string> = new Set(
     prevent_screen_sleep_during_generation print_hypernet_extra profiling_activities profiling_enable
     profiling_explanation profiling_filename profiling_profile_memory profiling_record_shapes
     profiling_with_stack quicksettings_list realesrgan_enabled_models restore_config_state_file return_mask
-    return_mask_composite samplers_in_dropdown samples_log_stdout samples_save
-    save_images_before_color_correction save_images_before_face_restoration save_images_replace_action
-    save_incomplete_images save_mask save_mask_composite save_optimizer_state save_selected_only
+    return_mask_composite samplers_in_dropdown samples_log_stdout     save_images_before_color_correction save_images_before_face_restoration save_images_replace_action
+    save_mask save_mask_composite save_optimizer_state save_selected_only
     save_training_settings_to_txt save_write_log_csv sd3_enable_t5 sd_checkpoint_cache
     sd_checkpoint_dropdown_use_short sd_checkpoint_hash sd_checkpoints_keep_in_cpu sd_checkpoints_limit
     sd_hypernetwork sd_unet sd_vae_checkpoint_cache sd_vae_explanation sd_webui_modal_lightbox_icon_opacity

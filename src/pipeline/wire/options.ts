@@ -95,6 +95,12 @@ export const optionsSchema = z.object({
   // Files
   save_images_before_highres_fix: withDefault(boolean, false),
   return_grid: withDefault(boolean, true),
+  samples_save: withDefault(boolean, true),
+  grid_save: withDefault(boolean, true),
+  save_incomplete_images: withDefault(boolean, false),
+  img_max_size_mp: withDefault(number(1, 100_000), 200),
+  grid_text_active_color: withDefault(text(20), '#000000'),
+  grid_text_inactive_color: withDefault(text(20), '#999999'),
   samples_format: withDefault(text(10), 'png'),
   grid_format: withDefault(text(10), 'png'),
   jpeg_quality: withDefault(integer(1, 100), 80),

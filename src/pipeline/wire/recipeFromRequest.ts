@@ -3,7 +3,7 @@ import { checkSizes } from '../limits.ts'
 import type { FileIdentity, Init, ModelFiles, Recipe } from '../recipe.ts'
 import type { Studio } from '../studio.ts'
 import { hiresOf, hiresSizes } from './hires.ts'
-import { imagesOf } from './images.ts'
+import { imagesOf, listedImages, type PictureRequest } from './images.ts'
 import { infotextOptions, softInpaintingKeys } from './infotextKeys.ts'
 import { initOf } from './init.ts'
 import { Names } from './names.ts'
@@ -20,6 +20,8 @@ export interface RequestReading {
   readonly lenient?: boolean
   /** `floatLiterals` of the body's JSON text, where there was one. */
   readonly floats?: ReadonlySet<string>
+  /** Prompts and seeds of the single pictures, where they are not the request's own; as many pictures are made. */
+  readonly pictures?: readonly PictureRequest[]
 }
 
 /**
@@ -30,7 +32,7 @@ export async function recipeFromRequest(
   body: unknown,
   endpoint: Endpoint,
   studio: Studio,
-  { lenient = false, floats = new Set() }: RequestReading = {},
+  { lenient = false, floats = new Set(), pictures }: RequestReading = {},
 ): Promise<Recipe> {
   const request = withInfotext(body)
   const txt2img = endpoint === 'txt2img' ? parseTxt2Img(request) : undefined
@@ -46,7 +48,9 @@ export async function recipeFromRequest(
   const batchSize = batchSizeOf(fields, init)
   const merge = promptMerger(studio.styles(), fields.styles, options, names)
   const prompts = merge({ prompt: fields.prompt, negativePrompt: fields.negative_prompt })
-  const images = imagesOf({ ...fields, batch_size: batchSize }, prompts)
+  const images = pictures
+    ? listedImages(fields, pictures, merge)
+    : imagesOf({ ...fields, batch_size: batchSize }, prompts)
 
   const pass = passOf(fields.sampler_name ?? fields.sampler_index, fields.scheduler, fields.steps, names)
   const sizes = txt2img?.enable_hr ? hiresSizes(txt2img, options) : undefined
