@@ -8,6 +8,10 @@ const floors = [
   ['lora'],
   ['pipeline'],
   ['dataset', 'metrics', 'train'],
+  ['jobs'],
+  ['worker'],
+  ['server'],
+  ['client'],
   ['cli'],
 ]
 

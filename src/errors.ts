@@ -13,6 +13,12 @@ export const errorCodes = {
   'no-space': 'the disk or the memory is full',
   'not-a-number': 'a computation left the finite numbers',
   cancelled: 'the caller asked to stop',
+  'not-found': 'a job, picture or page of that id does not exist',
+  conflict: 'what is asked for does not fit the state that things are in',
+  busy: 'a limit on waiting or recent work is reached; later it will be taken',
+  crashed: 'the process that computed it ended unexpectedly',
+  unauthorized: 'a name and password, or a token, are missing or wrong',
+  forbidden: 'the caller may not do this',
 } as const
 
 export type ErrorCode = keyof typeof errorCodes
@@ -26,10 +32,17 @@ export class StudioError extends Error {
   readonly code: ErrorCode
   /** The request field, file or tensor at fault, where there is exactly one. */
   readonly field: string | undefined
+  /** When it may be worth to ask again, where that is known. */
+  readonly retryAfterSeconds: number | undefined
 
-  constructor(code: ErrorCode, message: string, options: { cause?: unknown; field?: string } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { cause?: unknown; field?: string | undefined; retryAfterSeconds?: number } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.field = options.field
+    this.retryAfterSeconds = options.retryAfterSeconds
   }
 }
