@@ -62,7 +62,11 @@ export function wholeSlider(label: string, value: number, { from, to, step, limi
 }
 
 /** One of a few words, or its position among them. */
-export function choice<const C extends readonly string[]>(label: string, choices: C, value: C[number]): Argument<C[number]> {
+export function choice<const C extends readonly string[]>(
+  label: string,
+  choices: C,
+  value: C[number],
+): Argument<C[number]> {
   return {
     info: { label, value, ...plain, choices },
     read: (given, field) => chosen(given ?? value, choices, field),
@@ -71,7 +75,8 @@ export function choice<const C extends readonly string[]>(label: string, choices
 
 /** A word of a list, given itself, without regard to case, or by position. */
 export function chosen<T extends string>(given: unknown, choices: readonly T[], field: string): T {
-  const byWord = typeof given === 'string' ? choices.find((each) => each.toLowerCase() === given.toLowerCase()) : undefined
+  const byWord =
+    typeof given === 'string' ? choices.find((each) => each.toLowerCase() === given.toLowerCase()) : undefined
   const position = typeof given === 'string' && /^\d+$/.test(given) ? Number(given) : given
   const found = byWord ?? (typeof position === 'number' ? choices[position] : undefined)
   if (found !== undefined) return found
@@ -84,14 +89,19 @@ export function choices<const C extends readonly string[]>(label: string, all: C
   return {
     info: { label, value: all, ...plain, choices: all },
     read: (given, field) =>
-      parseFields(z.array(z.unknown()).max(100), given ?? all, field).map((each, i) => chosen(each, all, `${field}.${i}`)),
+      parseFields(z.array(z.unknown()).max(100), given ?? all, field).map((each, i) =>
+        chosen(each, all, `${field}.${i}`),
+      ),
   }
 }
 
 /** A list of texts that a page offers; over the wire it may hold any. */
 export function texts(label: string): Argument<string[]> {
   const type = z.preprocess((given) => (given === '' ? [] : given), z.array(text()).max(10_000))
-  return { info: { label, value: null, ...plain, choices: [] }, read: (given, field) => parseFields(type, given ?? [], field) }
+  return {
+    info: { label, value: null, ...plain, choices: [] },
+    read: (given, field) => parseFields(type, given ?? [], field),
+  }
 }
 
 /** The arguments of a script from what a request lists; those missing are as on the page, further ones are ignored. */

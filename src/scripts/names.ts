@@ -1,6 +1,6 @@
+import { checkpointTitle } from '../pipeline/findCheckpoint.ts'
 import { builtInUpscalers } from '../pipeline/library.ts'
 import type { Studio } from '../pipeline/studio.ts'
-import { checkpointTitle } from '../pipeline/findCheckpoint.ts'
 
 /** Names of the models at hand, for lists to choose from. */
 export interface Names {

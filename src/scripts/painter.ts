@@ -6,10 +6,11 @@ import { type GenerateOptions, generate, type Result } from '../pipeline/generat
 import type { Recipe } from '../pipeline/recipe.ts'
 import { saveGrid, saveImage } from '../pipeline/saveImage.ts'
 import type { Studio } from '../pipeline/studio.ts'
-import type { Options } from '../pipeline/wire/options.ts'
-import { recipeFromRequest } from '../pipeline/wire/recipeFromRequest.ts'
-import type { Endpoint } from '../pipeline/wire/request.ts'
 import type { PictureRequest } from '../pipeline/wire/images.ts'
+import { type GenerationInfo, infoOf } from '../pipeline/wire/info.ts'
+import { type Options, overrideOptions } from '../pipeline/wire/options.ts'
+import { recipeFromRequest } from '../pipeline/wire/recipeFromRequest.ts'
+import { type CommonFields, type Endpoint, parseImg2Img, parseTxt2Img } from '../pipeline/wire/request.ts'
 import type { TaskProgress } from './processed.ts'
 
 /** A request body as it came, A1111's field names. */
@@ -38,19 +39,23 @@ export interface PaintOptions extends Pick<GenerateOptions, 'facts'> {
 export class Painter {
   readonly studio: Studio
   readonly task: PictureTask
+  /** The fields of the request that both endpoints have. */
+  readonly fields: CommonFields
   /** The options in force, those of the request included. */
   readonly options: Options
+  /** Pictures and grids are saved where the options say. */
   readonly saves: boolean
   readonly #controls: TaskControls
   /** Passes that are expected, and those that are over. */
   passes = 0
   #done = 0
 
-  constructor(studio: Studio, task: PictureTask, options: Options, saves: boolean, controls: TaskControls) {
+  constructor(studio: Studio, task: PictureTask, controls: TaskControls) {
     this.studio = studio
     this.task = task
-    this.options = options
-    this.saves = saves
+    this.fields = task.endpoint === 'txt2img' ? parseTxt2Img(task.body) : parseImg2Img(task.body)
+    this.options = overrideOptions(studio.options, this.fields.override_settings)
+    this.saves = this.fields.save_images
     this.#controls = controls
   }
 
@@ -61,8 +66,8 @@ export class Painter {
   /** The recipe of the request with some fields changed; `pictures` lists prompts and seeds one by one. */
   recipe(changes: Body = {}, pictures?: readonly PictureRequest[], floats: readonly string[] = []): Promise<Recipe> {
     const { endpoint, body, lenient } = this.task
-    const { script_name: _, script_args: __, ...plain } = body
-    return recipeFromRequest({ ...plain, ...changes }, endpoint, this.studio, {
+    const { script_name: _, script_args: __, ...plain } = { ...body, ...changes }
+    return recipeFromRequest(plain, endpoint, this.studio, {
       lenient,
       floats: new Set([...this.task.floats, ...floats]),
       ...(pictures && { pictures }),
@@ -96,6 +101,22 @@ export class Painter {
   /** What a file of this infotext says. */
   told(infotext: string): string | undefined {
     return this.options.enable_pnginfo ? infotext : undefined
+  }
+
+  /** What a job tells of itself; `infotexts` where those of its pictures are not the ones that go out. */
+  info(result: Result, infotexts?: readonly string[]): GenerationInfo {
+    const { recipe, images, facts, usesInpaintingConditioning } = result
+    return infoOf(
+      recipe,
+      {
+        checkpoint: recipe.checkpoint,
+        facts,
+        usesInpaintingConditioning,
+        infotexts: infotexts ?? images.map(({ infotext }) => infotext),
+        jobTime: images[0]?.jobTime ?? new Date(),
+      },
+      this.fields.denoising_strength,
+    )
   }
 
   /** Colours of grids and of what is written around them. */

@@ -35,4 +35,3 @@ export interface TaskPicture {
   readonly kind: 'picture'
   readonly output: OutputPicture
 }
-

@@ -1,8 +1,6 @@
 import { StudioError } from '../errors.ts'
 import { annotatedGrid, type Label } from '../image/annotatedGrid.ts'
 import { pictureGrid } from '../image/grid.ts'
-import { infoOf } from '../pipeline/wire/info.ts'
-import { parseTxt2Img } from '../pipeline/wire/request.ts'
 import { drawnSeed } from '../pipeline/wire/images.ts'
 import { checkbox, choice, readArguments, wholeSlider } from './arguments.ts'
 import type { Painter } from './painter.ts'
@@ -30,8 +28,7 @@ export const promptMatrix: Script = {
 
 async function* run(painter: Painter, given: readonly unknown[]): AsyncGenerator<TaskProgress, Processed> {
   const [atStart, differentSeeds, which, joiner, margin] = readArguments(given, args)
-  const { body } = painter.task
-  const fields = parseTxt2Img(body)
+  const { fields } = painter
   const field = which === 'positive' ? 'prompt' : 'negative_prompt'
   const parts = fields[field].split('|')
   if (parts.length - 1 > mostParts) {
@@ -48,8 +45,8 @@ async function* run(painter: Painter, given: readonly unknown[]): AsyncGenerator
   }))
   const recipe = await painter.recipe({}, pictures)
   const result = yield* painter.paint(recipe)
-  const outputs = result.images.map(({ picture, infotext }) => ({ picture, infotext }))
-  const info = infoOf(result, fields.denoising_strength)
+  const outputs = result.images.map(({ picture, infotext }) => ({ picture, infotext: painter.told(infotext) }))
+  const info = painter.info(result)
   if (outputs.length < texts.length) return { pictures: outputs, info, notes: recipe.notes }
 
   // Half of the optional parts, the odd one included, tell columns apart; the others tell rows.

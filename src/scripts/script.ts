@@ -1,8 +1,8 @@
 import type { Endpoint } from '../pipeline/wire/request.ts'
 import type { Argument } from './arguments.ts'
+import type { Names } from './names.ts'
 import type { Painter } from './painter.ts'
 import type { Processed, TaskProgress } from './processed.ts'
-import type { Names } from './names.ts'
 
 /** A script of A1111's script menu: it makes several recipes of one request and puts the results together. */
 export interface Script {

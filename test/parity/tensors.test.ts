@@ -165,7 +165,15 @@ async function opened(id: string) {
   const embeddings = await Promise.all(
     [...recipe.embeddings.values()].map(({ name, path }) => readEmbedding(name, path)),
   )
-  const job: Job = { studio: studio(), recipe, facts, embeddings, signal: undefined, interrupt: undefined, skip: undefined }
+  const job: Job = {
+    studio: studio(),
+    recipe,
+    facts,
+    embeddings,
+    signal: undefined,
+    interrupt: undefined,
+    skip: undefined,
+  }
   const model = studio().model(recipe)
   const adapted = await adaptModel(job, model, recipe.images[0]!.prompt)
   const timeline = { steps: callsOf(recipe.pass), useOldScheduling: false }

@@ -48,7 +48,8 @@ async function maskFrom(
   const round = soft === undefined && fields.mask_round
   return {
     picture: maskOf(await pictureFromWire(image, 'mask'), { round }),
-    latent: fields.latent_mask === undefined ? undefined : toL(await pictureFromWire(fields.latent_mask, 'latent_mask')),
+    latent:
+      fields.latent_mask === undefined ? undefined : toL(await pictureFromWire(fields.latent_mask, 'latent_mask')),
     blurX: fields.mask_blur ?? fields.mask_blur_x,
     blurY: fields.mask_blur ?? fields.mask_blur_y,
     invert: fields.inpainting_mask_invert === 1,
