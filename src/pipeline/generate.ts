@@ -9,7 +9,7 @@ import { hiresFacts, softInpaintingFacts } from './facts.ts'
 import { finishPictures } from './finish.ts'
 import { type Fact, type Facts, type Framing, infotextOf } from './infotext.ts'
 import { type StartState, startFrom } from './initLatent.ts'
-import { checkCancelled, type Job, type SkipSwitch } from './job.ts'
+import { checkCancelled, type Job, type SkipRequest } from './job.ts'
 import { tinyDecode } from './preview.ts'
 import type { Recipe } from './recipe.ts'
 import { usesEtaSeedDelta } from './sampling.ts'
@@ -54,8 +54,8 @@ export interface GenerateOptions {
   readonly signal?: AbortSignal
   /** Ends the job before its next step with what it has reached: the pictures so far and the one being painted. */
   readonly interrupt?: AbortSignal
-  /** Ends the batch under way as `interrupt` ends the job; the next one is painted. */
-  readonly skip?: SkipSwitch
+  /** Ends the current batch before its next step with what it has reached. */
+  readonly skip?: SkipRequest
   /** What infotexts tell before everything that comes up on the way. */
   readonly facts?: Iterable<readonly [string, Fact]>
 }
@@ -101,8 +101,8 @@ export async function* generate(
       images.push(image)
       yield { kind: 'image', image }
     }
-    if (skip) skip.isOn = false
     if (interrupt?.aborted) break
+    if (skip) skip.isMade = false
     checkCancelled(job)
   }
 

@@ -21,18 +21,18 @@ export interface Job {
   readonly signal: AbortSignal | undefined
   /** Ends sampling before the next step; what has been reached becomes the picture. */
   readonly interrupt: AbortSignal | undefined
-  /** Ends sampling of the batch under way in the same manner. */
-  readonly skip: SkipSwitch | undefined
+  /** Ends the sampling of the current batch in the same way. */
+  readonly skip: SkipRequest | undefined
 }
 
-/** Asks to go on with the next batch; off again when that begins. */
-export interface SkipSwitch {
-  isOn: boolean
+/** A wish to go on with the next batch; the job takes it back when the batch has ended. */
+export interface SkipRequest {
+  isMade: boolean
 }
 
-/** What has been reached is to become the picture. */
+/** Whether sampling is to end with what it has reached. */
 export function isCutShort({ interrupt, skip }: Pick<Job, 'interrupt' | 'skip'>): boolean {
-  return interrupt?.aborted === true || skip?.isOn === true
+  return interrupt?.aborted === true || skip?.isMade === true
 }
 
 /** A picture's prompts, tags included. */

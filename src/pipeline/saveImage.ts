@@ -23,27 +23,65 @@ export interface SavedImage {
   readonly firstPassPath: string | undefined
 }
 
+/** What of a studio says how and where pictures are saved. */
+export type SavingStudio = Pick<Studio, 'dataDir' | 'options' | 'library' | 'styles'>
+
+/** A picture as it is to be saved. */
+export interface PictureFile {
+  readonly bytes: Uint8Array
+  readonly directory: string
+  /** Before the number, for files that are counted apart; empty for pictures. */
+  readonly basename: string
+  /** The name without number and extension. */
+  readonly name: string
+  readonly extension: string
+  /** The next free number goes before the name. */
+  readonly isNumbered: boolean
+  /** What goes into a text file beside it. */
+  readonly text: string | undefined
+}
+
 /** Writes a picture with its infotext, under the next free number and a name after the options' pattern. */
 export async function saveImage(
-  studio: Studio,
+  studio: SavingStudio,
   recipe: Recipe,
   image: GeneratedImage,
   saving: Saving = {},
 ): Promise<SavedImage> {
   const { firstPass } = image
-  const firstPassPath =
-    firstPass && (await savePicture(studio, recipe, image, firstPass, saving, '-before-highres-fix'))
-  return { path: await savePicture(studio, recipe, image, image.picture, saving, ''), firstPassPath }
+  const firstPassPath = firstPass && (await writeFile(await firstPassFile(studio, recipe, image, firstPass, saving)))
+  return { path: await writeFile(await pictureFile(studio, recipe, image, saving)), firstPassPath }
 }
 
-/** Writes a grid of a job's pictures, counted apart from them, as the options for grids say. */
-export async function saveGrid(
-  studio: Studio,
+/** A picture of a job, encoded as options say. */
+export function pictureFile(
+  studio: SavingStudio,
+  recipe: Recipe,
+  image: GeneratedImage,
+  saving: Saving = {},
+): Promise<PictureFile> {
+  return fileOf(studio, recipe, image, image.picture, saving, '')
+}
+
+/** A picture before it was enlarged. */
+export function firstPassFile(
+  studio: SavingStudio,
+  recipe: Recipe,
+  image: GeneratedImage,
+  firstPass: Picture,
+  saving: Saving = {},
+): Promise<PictureFile> {
+  return fileOf(studio, recipe, image, firstPass, saving, '-before-highres-fix')
+}
+
+/** A grid of a job's pictures, which are counted apart: `grid-0012.png`. */
+export async function gridFile(
+  studio: SavingStudio,
   recipe: Recipe,
   image: GeneratedImage,
   grid: Picture,
   basename: string,
-): Promise<string> {
+): Promise<PictureFile> {
   const { options, dataDir } = studio
   const { bytes, extension } = await encodePicture(grid, {
     format: options.grid_format,
@@ -53,21 +91,19 @@ export async function saveGrid(
   })
   const own = recipe.init ? options.outdir_img2img_grids : options.outdir_txt2img_grids
   const root = resolve(dataDir, options.outdir_grids === '' ? own : options.outdir_grids)
-  const context = contextOf(studio, recipe, image, grid)
-  const directory = options.grid_save_to_dirs
-    ? join(root, fileName(options.directories_filename_pattern, context))
-    : root
-  return saveNumbered({ directory, basename, decoration: '', extension }, bytes)
+  const inner = fileName(options.directories_filename_pattern, contextOf(studio, recipe, image, grid))
+  const directory = options.grid_save_to_dirs ? join(root, inner) : root
+  return { bytes, directory, basename, name: '', extension, isNumbered: true, text: undefined }
 }
 
-async function savePicture(
-  studio: Studio,
+async function fileOf(
+  studio: SavingStudio,
   recipe: Recipe,
   image: GeneratedImage,
   picture: Picture,
   saving: Saving,
   suffix: string,
-): Promise<string> {
+): Promise<PictureFile> {
   const { options } = studio
   const { bytes, extension } = await encodePicture(picture, {
     format: saving.format ?? options.samples_format,
@@ -76,30 +112,48 @@ async function savePicture(
     ...(options.enable_pnginfo && { infotext: image.infotext }),
   })
   const context = contextOf(studio, recipe, image, picture)
-  const name = fileName(patternOf(studio), context) + suffix
-  const directory = saving.folder ?? folderOf(studio, recipe, context)
-  const path = options.save_images_add_number
-    ? await saveNumbered({ directory, basename: '', decoration: name, extension }, bytes)
+  return {
+    bytes,
+    directory: saving.folder ?? folderOf(studio, recipe, context),
+    basename: '',
+    name: fileName(patternOf(studio), context) + suffix,
+    extension,
+    isNumbered: options.save_images_add_number,
+    text: options.save_txt ? `${image.infotext}\n` : undefined,
+  }
+}
+
+async function writeFile({
+  bytes,
+  directory,
+  basename,
+  name,
+  extension,
+  isNumbered,
+  text,
+}: PictureFile): Promise<string> {
+  const path = isNumbered
+    ? await saveNumbered({ directory, basename, decoration: name, extension }, bytes)
     : join(directory, `${name}.${extension}`)
-  if (!options.save_images_add_number) await saveWhole(path, bytes)
-  if (options.save_txt) await saveWhole(path.replace(/\.[^.]+$/, '.txt'), `${image.infotext}\n`)
+  if (!isNumbered) await saveWhole(path, bytes)
+  if (text !== undefined) await saveWhole(path.replace(/\.[^.]+$/, '.txt'), text)
   return path
 }
 
 /** A1111's pattern where none is set: pictures of one day need no prompt to be told apart. */
-function patternOf({ options }: Studio): string {
+function patternOf({ options }: SavingStudio): string {
   if (options.samples_filename_pattern !== '') return options.samples_filename_pattern
   return options.save_to_dirs ? '[seed]' : '[seed]-[prompt_spaces]'
 }
 
 /** The folder that options name, within the data folder, and within it one after a pattern. */
-function folderOf({ dataDir, options }: Studio, { init }: Recipe, context: FileNameContext): string {
+function folderOf({ dataDir, options }: SavingStudio, { init }: Recipe, context: FileNameContext): string {
   const own = init ? options.outdir_img2img_samples : options.outdir_txt2img_samples
   const root = resolve(dataDir, options.outdir_samples === '' ? own : options.outdir_samples)
   return options.save_to_dirs ? join(root, fileName(options.directories_filename_pattern, context)) : root
 }
 
-function contextOf(studio: Studio, recipe: Recipe, image: GeneratedImage, picture: Picture): FileNameContext {
+function contextOf(studio: SavingStudio, recipe: Recipe, image: GeneratedImage, picture: Picture): FileNameContext {
   const { images, batchSize, checkpoint, init, hires } = recipe
   const plan = images[image.index]
   if (!plan) throw new Error(`internal: no picture ${image.index} in a job of ${images.length}`)

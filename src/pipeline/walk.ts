@@ -72,7 +72,7 @@ export async function* walk(job: Job, batch: Batch, walk: Walk): AsyncGenerator<
   let step = 0
   checkCancelled(job)
   for await (const { x: next, denoised } of steps) {
-    latent = isCutShort(job) ? denoised : next
+    latent = next
     step++
     yield {
       kind: 'step',
@@ -87,7 +87,10 @@ export async function* walk(job: Job, batch: Batch, walk: Walk): AsyncGenerator<
     // The runtime holds the thread while it computes: signals and other callers get their turn here.
     await setImmediate()
     checkCancelled(job)
-    if (isCutShort(job)) break
+    if (isCutShort(job) && step < laidOut.plan.steps) {
+      latent = denoised
+      break
+    }
   }
   for (const [key, fact] of conditioned.lateFacts) facts.set(key, fact)
   if (latent.data.every(Number.isNaN)) {

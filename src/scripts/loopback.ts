@@ -68,7 +68,7 @@ async function* run(painter: Painter, given: readonly unknown[]): AsyncGenerator
           1,
         )
       : undefined
-  if (grid) await painter.keepGrid(first, grid, infotext, 'grid')
+  if (grid) yield painter.grid(first, grid, infotext, 'grid')
   const isShown = grid !== undefined && painter.options.return_grid
   const pictures = [...(isShown ? [{ picture: grid, infotext: undefined }] : []), ...kept]
   return {

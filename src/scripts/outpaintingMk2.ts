@@ -61,8 +61,8 @@ async function* run(painter: Painter, given: readonly unknown[]): AsyncGenerator
     made.length > 1
       ? pictureGrid(made, gridRows(made.length, 'square', batchSize), options.grid_background_color)
       : undefined
-  for (const each of made) yield await painter.composed(first, each, infotext)
-  if (grid) await painter.keepGrid(first, grid, infotext, 'grid')
+  for (const each of made) yield painter.composed(first, each, infotext)
+  if (grid) yield painter.grid(first, grid, infotext, 'grid')
   const pictures: OutputPicture[] = [...(grid && options.return_grid ? [grid] : []), ...made].map((each) => ({
     picture: each,
     infotext: undefined,

@@ -4,7 +4,6 @@ import type { Rgb8 } from '../image/picture.ts'
 import { batchesOf } from '../pipeline/batches.ts'
 import { type GenerateOptions, generate, type Result } from '../pipeline/generate.ts'
 import type { Recipe } from '../pipeline/recipe.ts'
-import { saveGrid, saveImage } from '../pipeline/saveImage.ts'
 import type { Studio } from '../pipeline/studio.ts'
 import type { PictureRequest } from '../pipeline/wire/images.ts'
 import { type GenerationInfo, infoOf } from '../pipeline/wire/info.ts'
@@ -43,8 +42,6 @@ export class Painter {
   readonly fields: CommonFields
   /** The options in force, those of the request included. */
   readonly options: Options
-  /** Pictures and grids are saved where the options say. */
-  readonly saves: boolean
   readonly #controls: TaskControls
   /** Passes that are expected, and those that are over. */
   passes = 0
@@ -55,7 +52,6 @@ export class Painter {
     this.task = task
     this.fields = task.endpoint === 'txt2img' ? parseTxt2Img(task.body) : parseImg2Img(task.body)
     this.options = overrideOptions(studio.options, this.fields.override_settings)
-    this.saves = this.fields.save_images
     this.#controls = controls
   }
 
@@ -85,11 +81,7 @@ export class Painter {
       const { done, value } = await run.next()
       if (done) return value
       if (value.kind === 'image') {
-        if (isPart) continue
-        const { picture, infotext } = value.image
-        const isWanted = !this.isInterrupted || this.options.save_incomplete_images
-        if (this.saves && this.options.samples_save && isWanted) await saveImage(this.studio, recipe, value.image)
-        yield { kind: 'picture', output: { picture, infotext: this.told(infotext) } }
+        if (!isPart) yield { kind: 'picture', recipe, image: value.image }
         continue
       }
       const { batch, pass, step, steps, denoised } = value
@@ -125,21 +117,16 @@ export class Painter {
     return { background: grid_background_color, active: grid_text_active_color, inactive: grid_text_inactive_color }
   }
 
-  /** A picture that a script put together, and saved as its samples are. */
-  async composed(result: Result, picture: Rgb8, infotext: string): Promise<TaskProgress> {
-    const [image] = result.images
+  /** A picture that a script put together. */
+  composed({ images: [image], recipe }: Result, picture: Rgb8, infotext: string): TaskProgress {
     if (!image) throw new Error('internal: a composition of nothing')
-    if (this.saves && this.options.samples_save) {
-      await saveImage(this.studio, result.recipe, { ...image, picture, infotext, firstPass: undefined })
-    }
-    return { kind: 'picture', output: { picture, infotext: undefined } }
+    return { kind: 'picture', recipe, image: { ...image, picture, infotext, firstPass: undefined } }
   }
 
-  /** Saves a grid where the request and the options want it. */
-  async keepGrid(result: Result, picture: Rgb8, infotext: string, basename: string): Promise<void> {
-    const [image] = result.images
-    if (!this.saves || !this.options.grid_save || !image) return
-    await saveGrid(this.studio, result.recipe, { ...image, infotext }, picture, basename)
+  /** A grid of pictures, which are counted apart. */
+  grid({ images: [image], recipe }: Result, grid: Rgb8, infotext: string, basename: string): TaskProgress {
+    if (!image) throw new Error('internal: a grid of nothing')
+    return { kind: 'grid', recipe, image: { ...image, infotext }, grid, basename }
   }
 }
 

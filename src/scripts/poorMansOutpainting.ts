@@ -79,7 +79,7 @@ async function* run(painter: Painter, given: readonly unknown[]): AsyncGenerator
   if (!first || !last) throw new StudioError('cancelled', 'interrupted before the first tile')
   const combined = joinTiles(grid, painted)
   const infotext = first.images[0]?.infotext ?? ''
-  yield await painter.composed(first, combined, infotext)
+  yield painter.composed(first, combined, infotext)
   return {
     pictures: [{ picture: combined, infotext: undefined }],
     info: { ...painter.info(last, [infotext]), seed: recipe.images[0]!.seed },

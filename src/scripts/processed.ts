@@ -1,4 +1,6 @@
-import type { Picture } from '../image/picture.ts'
+import type { Picture, Rgb8 } from '../image/picture.ts'
+import type { GeneratedImage } from '../pipeline/generate.ts'
+import type { Recipe } from '../pipeline/recipe.ts'
 import type { GenerationInfo } from '../pipeline/wire/info.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 
@@ -16,8 +18,8 @@ export interface Processed {
   readonly notes: readonly string[]
 }
 
-/** What a request tells while it runs: each step, and each finished picture. */
-export type TaskProgress = TaskStep | TaskPicture
+/** What a request tells while it runs: each step, each finished picture, each grid of them. */
+export type TaskProgress = TaskStep | TaskPicture | TaskGrid
 
 export interface TaskStep {
   readonly kind: 'step'
@@ -31,7 +33,19 @@ export interface TaskStep {
   readonly denoised: Tensor
 }
 
+/** A finished picture, a part of the request's result or put together from several. */
 export interface TaskPicture {
   readonly kind: 'picture'
-  readonly output: OutputPicture
+  readonly recipe: Recipe
+  readonly image: GeneratedImage
+}
+
+/** A grid of finished pictures; `image` tells whose infotext it is given. */
+export interface TaskGrid {
+  readonly kind: 'grid'
+  readonly recipe: Recipe
+  readonly image: GeneratedImage
+  readonly grid: Rgb8
+  /** What its file's name begins with. */
+  readonly basename: string
 }

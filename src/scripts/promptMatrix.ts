@@ -66,7 +66,7 @@ async function* run(painter: Painter, given: readonly unknown[]): AsyncGenerator
     colors: painter.gridColors,
   })
   const [infotext = ''] = info.infotexts
-  await painter.keepGrid(result, annotated, infotext, 'prompt_matrix')
+  yield painter.grid(result, annotated, infotext, 'prompt_matrix')
   return {
     pictures: [{ picture: annotated, infotext: undefined }, ...outputs],
     info: { ...info, index_of_first_image: 1, infotexts: [infotext, ...info.infotexts] },

@@ -72,7 +72,7 @@ async function* run(painter: Painter, given: readonly unknown[]): AsyncGenerator
     if (!first) throw new StudioError('cancelled', 'interrupted before the first tile')
     // What an interruption leaves unpainted stays as it was enlarged.
     const combined = joinTiles(grid, [...painted, ...tiles.slice(painted.length)])
-    yield await painter.composed(first, combined, first.images[0]?.infotext ?? '')
+    yield painter.composed(first, combined, first.images[0]?.infotext ?? '')
     pictures.push({ picture: combined, infotext: undefined })
     if (painter.isInterrupted) break
   }

@@ -155,7 +155,7 @@ async function* run(painter: Painter, asked: readonly unknown[]): AsyncGenerator
   const origin = cells.find(({ place }) => place.every((index) => index === 0))
   const originResult = origin && at(origin.place)
   const mainText = originResult ? gridInfotext(origin, originResult, lines) : ''
-  await painter.keepGrid(first.result, main, mainText, 'xyz_grid')
+  yield painter.grid(first.result, main, mainText, 'xyz_grid')
   return assemble(
     painter,
     { lines, cells, results, first: first.result, subGrids, main, mainText, facts, notes },
