@@ -94,7 +94,7 @@ function floatKeys(fields: CommonFields, floats: ReadonlySet<string>, studio: St
   const options = infotextOptions.filter(([option]) =>
     Object.hasOwn(fields.override_settings, option)
       ? floats.has(`override_settings.${option}`)
-      : studio.floatOptions.has(option),
+      : studio.optionsFile.floats.has(option),
   )
   const scripts = Object.keys(fields.alwayson_scripts).filter((title) => title.toLowerCase() === 'soft inpainting')
   const soft = softInpaintingKeys.filter((_, i) =>

@@ -4,7 +4,7 @@ import type { CommonFields, Endpoint } from './request.ts'
 import { softInpaintingOf } from './softInpainting.ts'
 
 /** Always-on scripts of the reference that do nothing when they are asked over the wire. */
-const idleScripts: ReadonlySet<string> = new Set([
+export const idleScripts: ReadonlySet<string> = new Set([
   'extra options',
   'hypertile',
   'refiner',

@@ -1,0 +1,53 @@
+import { decodePicture } from '../../image/decode.ts'
+import { encodePicture } from '../../image/encode.ts'
+import { encodePng } from '../../image/encode.ts'
+import { gridRows, pictureGrid } from '../../image/grid.ts'
+import { readInfotext } from '../../image/readInfotext.ts'
+import type { Recipe } from '../../pipeline/recipe.ts'
+import type { GenerationInfo } from '../../pipeline/wire/info.ts'
+import type { Options } from '../../pipeline/wire/options.ts'
+
+/** How pictures are sent. */
+export type OutputFormat = Pick<Options, 'samples_format' | 'jpeg_quality' | 'webp_lossless' | 'enable_pnginfo'>
+
+/** A job's PNG file as base64, in the format that the options want and with its infotext where they want that. */
+export async function encodeFile(png: Uint8Array, format: OutputFormat): Promise<string> {
+  const { samples_format, jpeg_quality: quality, webp_lossless: webpLossless, enable_pnginfo: isTold } = format
+  const wanted = samples_format.toLowerCase()
+  if (wanted === 'png' && isTold) return base64(png)
+  const { infotext } = await readInfotext(png)
+  const picture = await decodePicture(png)
+  const { bytes } = await encodePicture(picture, {
+    format: wanted,
+    quality,
+    webpLossless,
+    ...(isTold && infotext !== undefined && { infotext }),
+  })
+  return base64(bytes)
+}
+
+export function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')
+}
+
+/** The grid that goes before several pictures that are saved, and the job's info with it. */
+export async function sampleGrid(
+  files: readonly Uint8Array[],
+  info: GenerationInfo,
+  { batchSize }: Recipe,
+  options: Options,
+): Promise<{ readonly png: Uint8Array; readonly info: GenerationInfo } | undefined> {
+  const isWanted = files.length > 1 || !options.grid_only_if_multiple
+  if (!options.return_grid || !isWanted || files.length === 0) return undefined
+  const pictures = await Promise.all(files.map((file) => decodePicture(file)))
+  const rows = gridRows(pictures.length, rowsOf(options), batchSize)
+  const [infotext = ''] = info.infotexts
+  const grid = pictureGrid(pictures, rows, options.grid_background_color)
+  const png = await encodePng(grid, { text: [['parameters', infotext]] })
+  return { png, info: { ...info, index_of_first_image: 1, infotexts: [infotext, ...info.infotexts] } }
+}
+
+function rowsOf({ grid_prevent_empty_spots: isEven, n_rows: rows }: Options) {
+  if (isEven) return 'square-without-gaps' as const
+  return rows < 0 ? ('square' as const) : rows === 0 ? ('batch' as const) : rows
+}
