@@ -36,6 +36,24 @@ test('a file keeps what was written, and takes further steps of its layout once'
   expect(() => new Database(path, layout)).toThrow(/newer version/)
 })
 
+test('every kind of value comes back as it was', () => {
+  const database = new Database(path, ['CREATE TABLE things (thing ANY) STRICT'])
+  const things = [
+    null,
+    0,
+    -1.5,
+    2 ** 52,
+    'text',
+    '猫',
+    '',
+    new Uint8Array([0, 1, 255]),
+    new Uint8Array(100_000).fill(7),
+  ]
+  for (const thing of things) database.run('INSERT INTO things VALUES (?)', thing)
+  expect(database.all('SELECT thing FROM things').map(({ thing }) => thing)).toEqual(things)
+  database.close()
+})
+
 test('a transaction that fails leaves nothing behind', () => {
   const database = new Database(path, layout)
   expect(() =>

@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { isArrayBuffer } from 'node:util/types'
 import Libsql from 'libsql'
 import { StudioError } from '../errors.ts'
 
@@ -55,13 +56,13 @@ export class Database {
 
   run(sql: string, ...values: readonly Value[]): { readonly changes: number; readonly id: number } {
     return this.#guarded(() => {
-      const { changes, lastInsertRowid } = this.#statement(sql).run(...values)
+      const { changes, lastInsertRowid } = this.#statement(sql).run([...values])
       return { changes, id: Number(lastInsertRowid) }
     })
   }
 
   all(sql: string, ...values: readonly Value[]): readonly Row[] {
-    return this.#guarded(() => this.#statement(sql).all(...values) as Row[])
+    return this.#guarded(() => (this.#statement(sql).all([...values]) as RawRow[]).map(rowOf))
   }
 
   first(sql: string, ...values: readonly Value[]): Row | undefined {
@@ -99,7 +100,7 @@ export class Database {
   }
 
   #statement(sql: string) {
-    const known = this.#statements.get(sql) ?? this.#sql.prepare<Value[]>(sql)
+    const known = this.#statements.get(sql) ?? this.#sql.prepare<[Value[]]>(sql)
     this.#statements.set(sql, known)
     return known
   }
@@ -111,6 +112,19 @@ export class Database {
       throw translated(this.path, cause)
     }
   }
+}
+
+/** The library reads blobs as bare buffers. */
+type RawRow = Readonly<Record<string, Value | ArrayBuffer>>
+
+function rowOf(row: RawRow): Row {
+  for (const value of Object.values(row)) {
+    if (!isArrayBuffer(value)) continue
+    return Object.fromEntries(
+      Object.entries(row).map(([name, each]) => [name, isArrayBuffer(each) ? new Uint8Array(each) : each]),
+    )
+  }
+  return row as Row
 }
 
 function openFile(path: string) {

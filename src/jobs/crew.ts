@@ -6,8 +6,10 @@ import type { MadePicture, ResultOf, Task, TaskKind } from './task.ts'
 export interface Work {
   readonly jobId: string
   readonly task: Task
-  /** Where files go that the job makes; made where it is missing. */
+  /** Where the job's files go, below a folder named after the attempt: a worker that was given up may still write. */
   readonly folder: string
+  /** Counted from 1. */
+  readonly attempt: number
 }
 
 /** What a worker may be told about the job it runs. */

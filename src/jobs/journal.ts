@@ -61,7 +61,7 @@ const layout: Migrations = [
    CREATE INDEX jobs_by_state ON jobs (state, seq);
    CREATE INDEX jobs_by_tag ON jobs (tag) WHERE tag IS NOT NULL;
    CREATE TABLE claims (
-     job TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+     job TEXT NOT NULL,
      file TEXT NOT NULL,
      path TEXT NOT NULL,
      PRIMARY KEY (job, file)
@@ -143,7 +143,7 @@ export class Journal {
 
   #blob(id: string, column: 'task' | 'result'): unknown {
     const bytes = this.#database.first(`SELECT ${column} FROM jobs WHERE id = ?`, id)?.[column]
-    if (!(bytes instanceof Uint8Array)) return undefined
+    if (typeof bytes !== 'object' || bytes === null) return undefined
     try {
       return deserialize(bytes)
     } catch (cause) {
@@ -160,13 +160,16 @@ export class Journal {
     )
   }
 
-  /** running → queued: the attempt does not count where the worker was stopped on purpose. */
-  requeue(id: string, { isCrash }: { readonly isCrash: boolean }): boolean {
+  /**
+   * running → queued. An attempt that was `stopped` on purpose does not count, one that `crashed` counts double, and one
+   * that went down with the server is an attempt as any other.
+   */
+  requeue(id: string, why: 'stopped' | 'crashed' | 'lost'): boolean {
     return this.#change(
       `UPDATE jobs SET state = 'queued', started = NULL, attempts = attempts - ?, crashes = crashes + ?
        WHERE id = ? AND state = 'running'`,
-      Number(!isCrash),
-      Number(isCrash),
+      Number(why === 'stopped'),
+      Number(why === 'crashed'),
       id,
     )
   }

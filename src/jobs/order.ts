@@ -55,6 +55,11 @@ export class TurnOrder<J extends Waiting> {
     return true
   }
 
+  /** Whose turn it would be on a worker that holds nothing. */
+  first(): J | undefined {
+    return this.#heads()[0]
+  }
+
   /** Takes out the job that a worker with this checkpoint in memory should run next. */
   next(held: string | undefined, heldByOthers: ReadonlySet<string>): J | undefined {
     const heads = this.#heads()

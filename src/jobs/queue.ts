@@ -86,6 +86,8 @@ export interface WorkerStatus {
   /** The checkpoint in its memory. */
   readonly checkpoint: string | undefined
   readonly jobId: string | undefined
+  /** Memory it had in use after its last job. */
+  readonly memoryBytes: number
 }
 
 /** How much may wait. */

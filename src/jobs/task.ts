@@ -67,3 +67,13 @@ export interface MadePicture {
 export function checkpointOf(task: Task): string | undefined {
   return task.recipe.checkpoint.path
 }
+
+/** A few words that tell a task from others. */
+export function titleOf(task: Task): string {
+  const prompt = task.recipe.images[0]?.prompt ?? ''
+  // Cut between characters: half of one cannot be written down.
+  const characters = [...prompt.slice(0, 2 * longestTitle)]
+  return characters.length <= longestTitle ? characters.join('') : `${characters.slice(0, longestTitle - 1).join('')}…`
+}
+
+const longestTitle = 120

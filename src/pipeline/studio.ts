@@ -57,6 +57,11 @@ export class Studio {
     return model
   }
 
+  /** Paths of the checkpoints in memory, the one opened first at the front. */
+  get heldCheckpoints(): readonly string[] {
+    return this.#models.map(({ checkpoint }) => checkpoint.path)
+  }
+
   /** Frees whatever belongs to other checkpoints than these. */
   async keepOnly(checkpoints: readonly FileIdentity[]): Promise<void> {
     const wanted = checkpoints.map(({ path }) => path)
