@@ -35,6 +35,8 @@ export interface StagedPicture extends MadePicture {
 export interface SavingPlan {
   readonly file: string
   readonly directory: string
+  /** Before the number, for what is counted apart; empty for pictures. */
+  readonly basename: string
   readonly name: string
   readonly extension: string
   readonly isNumbered: boolean

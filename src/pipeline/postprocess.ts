@@ -1,8 +1,8 @@
 import { StudioError } from '../errors.ts'
 import { quote } from '../image/formatInfotext.ts'
 import { crop, type Rgb8 } from '../image/picture.ts'
-import { unknown } from './library.ts'
 import { asWritten } from './infotext.ts'
+import { unknown } from './library.ts'
 import type { UpscalerTiles } from './recipe.ts'
 import type { Studio } from './studio.ts'
 import { upscale } from './upscale.ts'
@@ -40,7 +40,8 @@ export function checkPostprocessing(
   { library }: Pick<Studio, 'library'>,
   { upscaler, secondUpscaler, gfpganVisibility, codeformerVisibility }: Postprocessing,
 ): void {
-  const faces = gfpganVisibility > 0 ? 'gfpgan_visibility' : codeformerVisibility > 0 ? 'codeformer_visibility' : undefined
+  const faces =
+    gfpganVisibility > 0 ? 'gfpgan_visibility' : codeformerVisibility > 0 ? 'codeformer_visibility' : undefined
   if (faces !== undefined) {
     throw new StudioError('unsupported', `${faces}: faces cannot be restored; leave it at 0`, { field: faces })
   }
@@ -77,12 +78,13 @@ export async function postprocess(studio: Studio, source: Rgb8, wanted: Postproc
 }
 
 async function enlarged(studio: Studio, source: Rgb8, name: string, { size, tiles }: Postprocessing): Promise<Rgb8> {
-  const scale =
-    size.kind === 'scale' ? size.scale : Math.max(size.width / source.width, size.height / source.height)
+  const scale = size.kind === 'scale' ? size.scale : Math.max(size.width / source.width, size.height / source.height)
   const side = (length: number) => Math.max(8, Math.floor((length * scale) / 8) * 8)
   const [width, height] = [side(source.width), side(source.height)]
   if (width * height > mostPixels) {
-    throw new StudioError('too-large', `upscaling_resize: a picture of ${width}x${height}`, { field: 'upscaling_resize' })
+    throw new StudioError('too-large', `upscaling_resize: a picture of ${width}x${height}`, {
+      field: 'upscaling_resize',
+    })
   }
   const large = await upscale(source, width, height, studio.upscaler(name, tiles))
   if (size.kind === 'scale' || !size.crops) return large

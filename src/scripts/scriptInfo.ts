@@ -27,7 +27,11 @@ const bare = { minimum: null, maximum: null, step: null, choices: null } as cons
 
 const flag = (label: string, value: boolean): ArgumentInfo => ({ label, value, ...bare })
 const pick = (label: string, value: string, choices: readonly string[]) => ({ label, value, ...bare, choices })
-const range = (label: string, value: number, [minimum, maximum, step]: readonly [number | null, number | null, number]) => ({
+const range = (
+  label: string,
+  value: number,
+  [minimum, maximum, step]: readonly [number | null, number | null, number],
+) => ({
   label,
   value,
   minimum,

@@ -1,12 +1,12 @@
+import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { listFiles } from '../../pipeline/catalog.ts'
 import { namesOf } from '../../scripts/names.ts'
 import { scriptInfo, scriptTitles } from '../../scripts/scriptInfo.ts'
 import type { Context } from './context.ts'
-import * as lists from './lists.ts'
 import { downloadable, downloadableRealEsrgan } from './downloadable.ts'
+import * as lists from './lists.ts'
 import { route } from './route.ts'
-import { join } from 'node:path'
 
 /** Every list of the API. */
 export function listRoutes(app: FastifyInstance, { studio, settings: { isLenient } }: Context): void {

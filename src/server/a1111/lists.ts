@@ -1,8 +1,11 @@
-import { basename, extname } from 'node:path'
 import { existsSync } from 'node:fs'
+import { basename, extname } from 'node:path'
 import { type SamplerInfo, samplers } from '../../diffusion/samplers/index.ts'
 import { findSchedule, scheduleList } from '../../diffusion/schedules.ts'
 import { openWeights } from '../../files/openWeights.ts'
+import { readSidecars } from '../../files/sidecars.ts'
+import { openNetwork } from '../../lora/network.ts'
+import { detectModel } from '../../models/detect.ts'
 import { detectUpscaler } from '../../models/esrgan.ts'
 import type { CatalogEntry } from '../../pipeline/catalog.ts'
 import { readEmbedding } from '../../pipeline/embeddingFile.ts'
@@ -10,7 +13,6 @@ import { checkpointTitle } from '../../pipeline/findCheckpoint.ts'
 import { latentUpscalers } from '../../pipeline/latentUpscale.ts'
 import { builtInUpscalers } from '../../pipeline/library.ts'
 import type { Studio } from '../../pipeline/studio.ts'
-import { openNetwork } from '../../lora/network.ts'
 
 /** What `GET /sdapi/v1/samplers` answers: flags are Python's words for them. */
 export function samplerList() {
@@ -132,7 +134,9 @@ function plainValue(value: string): unknown {
 }
 
 /** Embeddings of the data folder, apart those that the checkpoint in use has no use for. */
-export async function embeddingList({ library }: Studio, width: number | undefined) {
+export async function embeddingList(studio: Studio) {
+  const { library } = studio
+  const width = textWidth(studio)
   const loaded: Record<string, EmbeddingReply> = {}
   const skipped: Record<string, EmbeddingReply> = {}
   for (const { stem, path } of library.embeddings()) {
@@ -141,7 +145,7 @@ export async function embeddingList({ library }: Studio, width: number | undefin
     const [vectors = 0, own = 0] = read.vectors.shape
     const shape = own + (read.vectorsG?.shape[1] ?? 0)
     const about = {
-      step: read.step ?? null,
+      step: stepOf(path),
       sd_checkpoint: null,
       sd_checkpoint_name: null,
       shape,
@@ -151,6 +155,26 @@ export async function embeddingList({ library }: Studio, width: number | undefin
     else skipped[read.name] = about
   }
   return { loaded, skipped }
+}
+
+/** How wide the token vectors of the checkpoint in use are; undefined where there is none to ask. */
+function textWidth(studio: Studio): number | undefined {
+  try {
+    const { identity } = studio.library.checkpoint(studio.options.sd_model_checkpoint ?? '', 'sd_model_checkpoint')
+    return detectModel(openWeights(identity.path), readSidecars(identity.path)).config.text.width
+  } catch {
+    return undefined
+  }
+}
+
+/** After how many steps of training a file was written. */
+function stepOf(path: string): number | null {
+  try {
+    const step = openWeights(path).values?.get('step')
+    return typeof step === 'number' || typeof step === 'bigint' ? Number(step) : null
+  } catch {
+    return null
+  }
 }
 
 interface EmbeddingReply {

@@ -1,6 +1,5 @@
 import { decodePicture } from '../../image/decode.ts'
-import { encodePicture } from '../../image/encode.ts'
-import { encodePng } from '../../image/encode.ts'
+import { encodePicture, encodePng } from '../../image/encode.ts'
 import { gridRows, pictureGrid } from '../../image/grid.ts'
 import { readInfotext } from '../../image/readInfotext.ts'
 import type { Recipe } from '../../pipeline/recipe.ts'

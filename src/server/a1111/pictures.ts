@@ -1,13 +1,14 @@
 import type { FastifyInstance } from 'fastify'
 import { generateTask } from '../../jobs/generateTask.ts'
 import { runTask } from '../../jobs/runTask.ts'
-import type { Endpoint } from '../../pipeline/wire/request.ts'
-import { infoOf, type GenerationInfo } from '../../pipeline/wire/info.ts'
+import { findCheckpoint } from '../../pipeline/findCheckpoint.ts'
+import { type GenerationInfo, infoOf } from '../../pipeline/wire/info.ts'
 import { overrideOptions } from '../../pipeline/wire/options.ts'
 import { recipeFromRequest } from '../../pipeline/wire/recipeFromRequest.ts'
+import type { Endpoint } from '../../pipeline/wire/request.ts'
 import { withInfotext } from '../../pipeline/wire/requestFromInfotext.ts'
-import { findScript } from '../../scripts/index.ts'
 import { idleScripts } from '../../pipeline/wire/scripts.ts'
+import { findScript } from '../../scripts/index.ts'
 import { hangUp, userOf } from '../caller.ts'
 import type { Context } from './context.ts'
 import { httpException } from './errors.ts'
@@ -118,10 +119,19 @@ async function runScripted(endpoint: Endpoint, body: Values, call: Call, context
   const task = {
     kind: 'script',
     request: { endpoint, body, lenient: settings.isLenient, floats: [...call.floats] },
+    checkpoint: heldBy(body, context),
     preview: { everySteps: previewSteps(context) },
   } as const
   const { id, result } = await runTask(queue, task, submitted(endpoint, body, call))
   return { files: await Promise.all(result.outputs.map((file) => queue.file(id, file))), info: result.info }
+}
+
+/** The checkpoint that a request begins with: jobs go to whoever holds it. */
+function heldBy(body: Values, { studio }: Context): string | undefined {
+  const { sd_model_checkpoint: wanted } = (body.override_settings ?? {}) as Record<string, unknown>
+  const files = studio.library.checkpoints()
+  const name = typeof wanted === 'string' ? wanted : (studio.options.sd_model_checkpoint ?? '')
+  return (name === '' ? files[0] : findCheckpoint(files, name))?.path
 }
 
 function submitted(endpoint: Endpoint, body: Values, { request, reply }: Call) {

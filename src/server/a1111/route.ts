@@ -52,7 +52,13 @@ export function route(
       const { value, text } = (request.body as JsonBody | undefined) ?? { value: undefined, text: '' }
       const values = fields ? readFields(fields, value) : isFree ? readFields([], value) : {}
       const body = typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
-      const answer = await handle({ request, reply, values, body, floats: text === '' ? new Set() : floatLiterals(text) })
+      const answer = await handle({
+        request,
+        reply,
+        values,
+        body,
+        floats: text === '' ? new Set() : floatLiterals(text),
+      })
       return reply.header('content-type', 'application/json; charset=utf-8').send(JSON.stringify(answer ?? null))
     },
   })
