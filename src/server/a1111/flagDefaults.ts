@@ -1,3 +1,5 @@
+import { join } from 'node:path'
+
 /**
  * A1111's launch flags as they are where nobody gives them, by the names that `cmd-flags` uses. Folders are those below
  * the data folder and therefore missing here.
@@ -129,4 +131,30 @@ export const flagDefaults: Readonly<Record<string, unknown>> = {
   lyco_dir_backcompat: null,
   scunet_models_path: null,
   swinir_models_path: null,
+}
+
+/** The flags that name folders and files, as they are in a data folder laid out as A1111's. */
+export function folderFlags(dataDir: string): Readonly<Record<string, unknown>> {
+  const below = (...parts: readonly string[]) => join(dataDir, ...parts)
+  return {
+    data_dir: dataDir,
+    embeddings_dir: below('embeddings'),
+    textual_inversion_templates_dir: below('textual_inversion_templates'),
+    hypernetwork_dir: below('models', 'hypernetworks'),
+    localizations_dir: below('localizations'),
+    codeformer_models_path: below('models', 'Codeformer'),
+    gfpgan_models_path: below('models', 'GFPGAN'),
+    esrgan_models_path: below('models', 'ESRGAN'),
+    bsrgan_models_path: below('models', 'BSRGAN'),
+    realesrgan_models_path: below('models', 'RealESRGAN'),
+    dat_models_path: below('models', 'DAT'),
+    ldsr_models_path: below('models', 'LDSR'),
+    lora_dir: below('models', 'Lora'),
+    lyco_dir_backcompat: below('models', 'LyCORIS'),
+    scunet_models_path: below('models', 'ScuNET'),
+    swinir_models_path: below('models', 'SwinIR'),
+    ui_config_file: below('ui-config.json'),
+    ui_settings_file: below('config.json'),
+    styles_file: [below('styles.csv')],
+  }
 }

@@ -8,6 +8,14 @@ import { ReferenceFailure } from './errors.ts'
 /** Options that only the file may change: they guard the server. */
 const guarded: ReadonlySet<string> = new Set(['api_enable_requests', 'api_forbid_local_requests', 'api_useragent'])
 
+/** Options that the reference's own list leaves out: those of extensions that came with it, and one of long ago. */
+const untold: ReadonlySet<string> = new Set([
+  ...['SCUNET_tile', 'SCUNET_tile_overlap', 'SWIN_tile', 'SWIN_tile_overlap', 'SWIN_torch_compile'],
+  ...['filter_nsfw', 'ldsr_cached', 'ldsr_steps', 'hypertile_enable_unet', 'hypertile_enable_unet_secondpass'],
+  ...['hypertile_enable_vae', 'hypertile_max_depth_unet', 'hypertile_max_depth_vae', 'hypertile_max_tile_unet'],
+  ...['hypertile_max_tile_vae', 'hypertile_swap_size_unet', 'hypertile_swap_size_vae'],
+])
+
 /** The options as A1111's API shows and sets them, and those that a request left behind in memory. */
 export class ServerOptions {
   readonly #studio: Studio
@@ -28,8 +36,9 @@ export class ServerOptions {
     const files = library.checkpoints()
     const wanted = options.sd_model_checkpoint
     const checkpoint = typeof wanted === 'string' && wanted !== '' ? findCheckpoint(files, wanted) : files[0]
+    const told = Object.entries(options).filter(([key]) => !untold.has(key))
     return {
-      ...options,
+      ...Object.fromEntries(told),
       sd_model_checkpoint: checkpoint ? checkpointTitle(checkpoint) : wanted,
       sd_checkpoint_hash: checkpoint?.sha256 ?? '',
     }

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { type ErrorCode, StudioError } from '../../errors.ts'
 import { generateTask } from '../../jobs/generateTask.ts'
 import { runTask } from '../../jobs/runTask.ts'
 import { findCheckpoint } from '../../pipeline/findCheckpoint.ts'
@@ -55,9 +56,10 @@ async function make(endpoint: Endpoint, call: Call, context: Context) {
     ...Object.fromEntries(Object.entries(values).filter(([key, value]) => value !== null && key !== 'infotext')),
     override_settings: overrides,
   }
-  const made = isNamed(values.script_name)
-    ? await runScripted(endpoint, body, call, context)
-    : await runPlain(endpoint, body, call, context)
+  const run = isNamed(values.script_name) ? runScripted : runPlain
+  const made = await run(endpoint, body, call, context).catch((error: unknown) => {
+    throw settings.isLenient && isAboutPicture(error) ? httpException(500, 'Invalid encoded image') : error
+  })
   if (values.override_settings_restore_afterwards === false) options.leaveBehind(own)
 
   const format: OutputFormat = overrideOptions(studio.options, overrides)
@@ -66,6 +68,16 @@ async function make(endpoint: Endpoint, call: Call, context: Context) {
     parameters: echo(endpoint, values),
     info: JSON.stringify(made.info),
   }
+}
+
+/** Whether an error says that a picture of the request is none. */
+function isAboutPicture(error: unknown): boolean {
+  const codes: readonly ErrorCode[] = ['bad-request', 'bad-file']
+  return (
+    error instanceof StudioError &&
+    codes.includes(error.code) &&
+    /^(init_images\.\d+|mask|latent_mask|firstpass_image)$/.test(error.field ?? '')
+  )
 }
 
 /** The request's fields as they were understood; start pictures only where they are wanted back. */

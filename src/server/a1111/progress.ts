@@ -58,7 +58,7 @@ export class ProgressBoard {
         : [...this.#running, job]
       : others
     const now = this.current
-    if (!now) this.#state = { ...this.#state, job: '', job_count: 0, sampling_step: 0 }
+    if (!now) this.#state = restOf(this.#state)
     else this.#state = { ...(now.id === before ? this.#state : idle), ...positionOf(now, this.#twofold.has(now.id)) }
   }
 
@@ -80,6 +80,11 @@ export class ProgressBoard {
     const share = 0.01 + number / count + (steps > 0 ? step / steps / count : 0)
     return { progress: Math.min(share, 1), eta_relative: progress.elapsedSeconds / share - progress.elapsedSeconds }
   }
+}
+
+/** What the reference leaves behind when nothing runs any more: everything is done, and of how many steps. */
+function restOf(state: ProgressState): ProgressState {
+  return { ...state, job: '', job_no: Math.max(state.job_count, state.job_no), job_count: 0, sampling_step: 0 }
 }
 
 function positionOf({ progress, startedAt }: Job, isTwofold: boolean): Partial<ProgressState> {

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Services } from '../services.ts'
 import type { Context } from './context.ts'
 import { httpException } from './errors.ts'
-import { flagDefaults } from './flagDefaults.ts'
+import { flagDefaults, folderFlags } from './flagDefaults.ts'
 import { route } from './route.ts'
 
 /** Options, flags, and the life of the server. */
@@ -13,7 +13,11 @@ export function settingsRoutes(app: FastifyInstance, context: Context, { shutDow
     options.set(body, floats)
     return null
   })
-  route(app, 'GET', '/sdapi/v1/cmd-flags', { summary: 'Launch flags' }, () => ({ ...flagDefaults, ...settings.flags }))
+  route(app, 'GET', '/sdapi/v1/cmd-flags', { summary: 'Launch flags' }, () => ({
+    ...flagDefaults,
+    ...folderFlags(studio.dataDir),
+    ...settings.flags,
+  }))
 
   for (const what of ['embeddings', 'checkpoints', 'vae', 'loras']) {
     // Lists are read anew whenever they are asked for.
