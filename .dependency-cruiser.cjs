@@ -8,7 +8,7 @@ const floors = [
   ['lora'],
   ['pipeline'],
   ['dataset', 'metrics', 'train', 'scripts'],
-  ['jobs'],
+  ['jobs', 'gallery'],
   ['worker'],
   ['server'],
   ['client'],

@@ -3,6 +3,7 @@
  * Doors translate codes (HTTP status, exit code); nothing below a door knows about them.
  */
 export const errorCodes = {
+  malformed: 'a request cannot even be read',
   'bad-request': 'a field of the request has a value that cannot be used',
   'unknown-name': 'a sampler, checkpoint, LoRA, upscaler or style of that name does not exist',
   'missing-file': 'a file that was named does not exist or cannot be opened',

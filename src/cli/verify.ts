@@ -1,14 +1,11 @@
 import { Command } from 'commander'
-import { StudioError } from '../errors.ts'
 import { toRgb } from '../image/channels.ts'
-import { comparePictures, type Difference } from '../image/comparePictures.ts'
 import { decodePicture } from '../image/decode.ts'
 import { generate } from '../pipeline/generate.ts'
-import type { Recipe } from '../pipeline/recipe.ts'
 import type { Studio } from '../pipeline/studio.ts'
+import { judge, type Verdict, verifiableRequest } from '../pipeline/verify.ts'
 import { recipeFromRequest } from '../pipeline/wire/recipeFromRequest.ts'
 import { onInterrupt } from './interrupt.ts'
-import { requestOfPicture } from './pictureRequest.ts'
 import { progressBar } from './progressBar.ts'
 import { readBytes } from './readBytes.ts'
 import { addStudioOptions, type StudioOptions, studioOf } from './studioOptions.ts'
@@ -17,16 +14,6 @@ interface VerifyOptions extends StudioOptions {
   readonly json?: boolean
   readonly quiet?: boolean
 }
-
-/** Whether a picture is what its infotext says. */
-interface Verdict extends Difference {
-  readonly verdict: 'equal' | 'close' | 'different'
-  /** What may explain a difference, in words. */
-  readonly reasons: readonly string[]
-}
-
-/** Decibels from which two renderings differ by no more than rounding does in different programs. */
-const closePsnr = 40
 
 /** `verify`: renders a picture again from its own infotext and compares. */
 export function verifyCommand(): Command {
@@ -49,37 +36,21 @@ export function verifyCommand(): Command {
 }
 
 async function verify(path: string, studio: Studio, options: VerifyOptions): Promise<Verdict> {
-  const original = toRgb(await decodePicture(readBytes(path)))
-  const { endpoint, body } = await requestOfPicture(path)
-  if (endpoint === 'img2img') {
-    throw new StudioError('unsupported', `${path}: was made from another picture, which it does not carry`, {
-      field: path,
-    })
-  }
+  const bytes = readBytes(path)
+  const original = toRgb(await decodePicture(bytes))
+  const { endpoint, body } = await verifiableRequest(bytes, path)
   const recipe = await recipeFromRequest(body, endpoint, studio)
   const bar = progressBar(process.stderr, options.quiet !== true)
   const signal = onInterrupt()
   try {
     for await (const event of generate(studio, recipe, { signal })) {
       if (event.kind === 'step') bar.update(event.step, event.steps, event.pass === 'hires' ? 'hires' : 'steps')
-      else return judge(comparePictures(original, event.image.picture), recipe)
+      else return judge(original, event.image.picture, recipe)
     }
   } finally {
     bar.stop()
   }
   throw new Error('internal: a recipe without a picture')
-}
-
-function judge(difference: Difference, recipe: Recipe): Verdict {
-  const { largest, psnr, sameSize } = difference
-  const verdict = largest === 0 ? 'equal' : sameSize && psnr >= closePsnr ? 'close' : 'different'
-  const reasons = [...recipe.notes]
-  if (!sameSize) reasons.push('the two pictures differ in size')
-  else if (verdict === 'close') reasons.push('the differences are those of rounding, as between programs or devices')
-  else if (verdict === 'different') {
-    reasons.push('the picture was changed afterwards, or made with files or settings that its text does not tell')
-  }
-  return { ...difference, verdict, reasons }
 }
 
 function inWords({ verdict, psnr, largest, mean, sameSize, reasons }: Verdict): string {

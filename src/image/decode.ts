@@ -69,6 +69,24 @@ export async function decodePicture(
   return isOpaque(four) ? toRgb(four) : four
 }
 
+/** Width and height as the header tells them, upright or not. */
+export async function pictureSize(bytes: Uint8Array): Promise<{ readonly width: number; readonly height: number }> {
+  const { width, height } = await readHeader(bytes, 'picture')
+  return { width, height }
+}
+
+/** A small WebP of a picture, at most `side` wide and high, its text left out. */
+export async function thumbnail(bytes: Uint8Array, side: number): Promise<Uint8Array> {
+  if (pictureFormat(bytes) === undefined) throw new StudioError('bad-file', 'picture: expected a picture')
+  const small = sharp(bytes, { limitInputPixels: decodeLimits.maxPixels, pages: 1 })
+    .autoOrient()
+    .timeout({ seconds: longestDecodeSeconds })
+    .resize(side, side, { fit: 'inside', withoutEnlargement: true })
+    .webp({ quality: 80 })
+    .toBuffer()
+  return refuseUnreadable('picture', small)
+}
+
 /** Cyan, magenta, yellow and black as light, each ink taken for a perfect filter: (1 − C)(1 − K). */
 function inkToLight({ width, height, data }: Picture<4>): Rgb8 {
   const result = picture(3, width, height)

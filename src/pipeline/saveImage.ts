@@ -74,6 +74,11 @@ export function firstPassFile(
   return fileOf(studio, recipe, image, firstPass, saving, '-before-highres-fix')
 }
 
+/** Writes a grid of a job's pictures under its next free number. */
+export async function saveGrid(...grid: Parameters<typeof gridFile>): Promise<string> {
+  return writeFile(await gridFile(...grid))
+}
+
 /** A grid of a job's pictures, which are counted apart: `grid-0012.png`. */
 export async function gridFile(
   studio: SavingStudio,

@@ -1,13 +1,9 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { basicCredential } from './security/signIn.ts'
 
 /** Whose turn a request uses in the queue: who signed in, else the address. */
 export function userOf(request: FastifyRequest): string {
-  const { authorization } = request.headers
-  if (authorization?.startsWith('Basic ')) {
-    const [name] = Buffer.from(authorization.slice('Basic '.length), 'base64').toString('utf8').split(':')
-    if (name !== undefined && name !== '') return name
-  }
-  return request.ip
+  return basicCredential(request.headers.authorization)?.name ?? request.ip
 }
 
 /** Aborts when the caller hangs up before the answer is sent. */

@@ -2,6 +2,7 @@ import { type ErrorCode, StudioError } from '../errors.ts'
 
 /** The HTTP status of each error. */
 export const statuses: Readonly<Record<ErrorCode, number>> = {
+  malformed: 400,
   'bad-request': 422,
   'unknown-name': 422,
   'missing-file': 422,

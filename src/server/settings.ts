@@ -37,6 +37,8 @@ export interface RequestLimits {
   readonly bodyBytes: number
   /** Brackets in brackets in a JSON body. */
   readonly jsonDepth: number
+  /** Seconds in which a request must have arrived whole. */
+  readonly bodySeconds: number
   /** Failed sign-ins of one address a minute. */
   readonly failedSignIns: number
 }
@@ -56,6 +58,6 @@ export const defaultSettings: ServerSettings = {
   canBeStopped: false,
   logsApiCalls: false,
   keepAliveSeconds: 30,
-  limits: { bodyBytes: 128 * 2 ** 20, jsonDepth: 64, failedSignIns: 20 },
+  limits: { bodyBytes: 64 * 2 ** 20, jsonDepth: 64, bodySeconds: 120, failedSignIns: 20 },
   flags: {},
 }

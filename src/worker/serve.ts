@@ -1,14 +1,14 @@
 import { join } from 'node:path'
 import { StudioError } from '../errors.ts'
 import { saveWhole } from '../image/save.ts'
-import type { Report, Work } from '../jobs/crew.ts'
+import type { Order, Report, Work } from '../jobs/crew.ts'
 import type { TaskKind, TaskOf } from '../jobs/task.ts'
 import type { SkipRequest } from '../pipeline/job.ts'
 import type { FromWorker, ToWorker } from './protocol.ts'
 import type { JobContext, Runner, Runners, Workshop } from './runner.ts'
 
-/** The job that runs, as orders reach it. */
-interface Current {
+/** A job that runs, as orders reach it. */
+export interface CurrentJob {
   readonly jobId: string
   readonly cancel: AbortController
   readonly interrupt: AbortController
@@ -27,7 +27,7 @@ export async function serve(open: () => Promise<Workshop> | Workshop): Promise<v
   process.on('SIGINT', () => undefined)
   process.on('SIGTERM', () => undefined)
 
-  let current: Current | undefined
+  let current: CurrentJob | undefined
   let workshop: Workshop
   try {
     workshop = await open()
@@ -42,18 +42,11 @@ export async function serve(open: () => Promise<Workshop> | Workshop): Promise<v
   process.on('message', (message: ToWorker) => {
     if (message.kind === 'order') {
       if (message.jobId !== current?.jobId) return
-      if (message.order === 'cancel') current.cancel.abort()
-      else if (message.order === 'interrupt') current.interrupt.abort()
-      else current.skip.isMade = true
+      obey(current, message.order)
       return
     }
     const { jobId } = message
-    const job = {
-      jobId,
-      cancel: new AbortController(),
-      interrupt: new AbortController(),
-      skip: { isMade: false },
-    }
+    const job = newJob(jobId)
     current = job
     runWork(workshop.runners, message, job, (report) => send({ kind: 'report', jobId, report })).finally(() => {
       current = undefined
@@ -63,8 +56,23 @@ export async function serve(open: () => Promise<Workshop> | Workshop): Promise<v
   beIdle()
 }
 
+export function newJob(jobId: string): CurrentJob {
+  return { jobId, cancel: new AbortController(), interrupt: new AbortController(), skip: { isMade: false } }
+}
+
+export function obey({ cancel, interrupt, skip }: CurrentJob, order: Order): void {
+  if (order === 'cancel') cancel.abort()
+  else if (order === 'interrupt') interrupt.abort()
+  else skip.isMade = true
+}
+
 /** Runs a job to its last report. */
-async function runWork(runners: Runners, work: Work, job: Current, report: (report: Report) => void): Promise<void> {
+export async function runWork(
+  runners: Runners,
+  work: Work,
+  job: CurrentJob,
+  report: (report: Report) => void,
+): Promise<void> {
   const { task, folder, attempt } = work
   const context: JobContext = {
     signal: job.cancel.signal,

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
 import { afterAll, beforeAll } from 'vitest'
+import { Gallery } from '../../src/gallery/gallery.ts'
 import { LocalQueue } from '../../src/jobs/localQueue.ts'
 import { openStudio, type Studio } from '../../src/pipeline/studio.ts'
 import { createApp } from '../../src/server/app.ts'
@@ -31,9 +32,11 @@ export function contractServer(settings: Partial<ServerSettings> = {}): () => Co
     const studio = openStudio(data.path, { gpuNoise: 'cpu', threads: 1 })
     const queue = await LocalQueue.open({ folder, crew: new InProcessCrew(studio), log: console.error })
     const ends: string[] = []
+    const gallery = new Gallery(join(folder, 'gallery.sqlite'), () => [])
     const services = {
       queue,
       studio,
+      gallery,
       settings: { ...defaultSettings, ...settings },
       shutDown: (how: string) => void ends.push(how),
     }
@@ -43,6 +46,7 @@ export function contractServer(settings: Partial<ServerSettings> = {}): () => Co
       await app.close()
       await queue.close(0)
       await studio.close()
+      gallery.close()
       data.remove()
       rmSync(folder, { recursive: true, force: true })
     }

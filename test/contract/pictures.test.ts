@@ -73,8 +73,8 @@ test('the request of the issue, word by word, gives four pictures', async () => 
   const [{ title }] = models as unknown as [{ title: string }]
   const { status, images, info } = await make({
     prompt: 'a cat',
-    width: 64,
-    height: 64,
+    width: 32,
+    height: 32,
     sampler_index: 'DPM++ 2M Karras',
     cfg_scale: 15,
     steps: 30,
@@ -89,7 +89,7 @@ test('the request of the issue, word by word, gives four pictures', async () => 
   })
   expect(status).toBe(200)
   expect(images).toHaveLength(4)
-  for (const image of images) expect(await pictureOf(image)).toMatchObject({ width: 128, height: 128 })
+  for (const image of images) expect(await pictureOf(image)).toMatchObject({ width: 64, height: 64 })
   const seeds = info.all_seeds as number[]
   expect(seeds).toEqual([0, 1, 2, 3].map((i) => seeds[0]! + i))
   expect(info).toMatchObject({
@@ -124,7 +124,7 @@ describe('what is sent and kept', () => {
     expect(images).toHaveLength(3)
     expect(info.index_of_first_image).toBe(1)
     expect(info.infotexts).toHaveLength(3)
-    expect(await pictureOf(images[0]!)).toMatchObject({ width: 64, height: 128 })
+    expect(await pictureOf(images[0]!)).toMatchObject({ width: 128, height: 64 })
     expect(saved('txt2img-images')).toHaveLength(2)
     expect(saved('txt2img-grids')).toEqual([expect.stringMatching(/grid-0000\.png$/)])
   })

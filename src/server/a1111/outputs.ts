@@ -1,6 +1,7 @@
 import { decodePicture } from '../../image/decode.ts'
 import { encodePicture, encodePng } from '../../image/encode.ts'
 import { gridRows, pictureGrid } from '../../image/grid.ts'
+import type { Rgb8 } from '../../image/picture.ts'
 import { readInfotext } from '../../image/readInfotext.ts'
 import type { Recipe } from '../../pipeline/recipe.ts'
 import type { GenerationInfo } from '../../pipeline/wire/info.ts'
@@ -29,19 +30,22 @@ export function base64(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')
 }
 
-/** The grid that goes before several pictures that are saved, and the job's info with it. */
+/** The grid that goes before several pictures that are saved, and the job's info with it; `keep` saves it. */
 export async function sampleGrid(
   files: readonly Uint8Array[],
   info: GenerationInfo,
   { batchSize }: Recipe,
   options: Options,
+  keep: (grid: Rgb8, infotext: string) => Promise<unknown>,
 ): Promise<{ readonly png: Uint8Array; readonly info: GenerationInfo } | undefined> {
   const isWanted = files.length > 1 || !options.grid_only_if_multiple
-  if (!options.return_grid || !isWanted || files.length === 0) return undefined
+  if (!(options.return_grid || options.grid_save) || !isWanted || files.length === 0) return undefined
   const pictures = await Promise.all(files.map((file) => decodePicture(file)))
   const rows = gridRows(pictures.length, rowsOf(options), batchSize)
   const [infotext = ''] = info.infotexts
   const grid = pictureGrid(pictures, rows, options.grid_background_color)
+  if (options.grid_save) await keep(grid, infotext)
+  if (!options.return_grid) return undefined
   const png = await encodePng(grid, { text: [['parameters', infotext]] })
   return { png, info: { ...info, index_of_first_image: 1, infotexts: [infotext, ...info.infotexts] } }
 }

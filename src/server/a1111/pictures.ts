@@ -3,6 +3,7 @@ import { type ErrorCode, StudioError } from '../../errors.ts'
 import { generateTask } from '../../jobs/generateTask.ts'
 import { runTask } from '../../jobs/runTask.ts'
 import { findCheckpoint } from '../../pipeline/findCheckpoint.ts'
+import { saveGrid } from '../../pipeline/saveImage.ts'
 import { type GenerationInfo, infoOf } from '../../pipeline/wire/info.ts'
 import { overrideOptions } from '../../pipeline/wire/options.ts'
 import { recipeFromRequest } from '../../pipeline/wire/recipeFromRequest.ts'
@@ -122,7 +123,16 @@ async function runPlain(endpoint: Endpoint, body: Values, call: Call, context: C
   const strength = typeof body.denoising_strength === 'number' ? body.denoising_strength : undefined
   const info = infoOf(recipe, { ...result, infotexts: result.pictures.map(({ infotext }) => infotext) }, strength)
   if (!saves) return { files, info }
-  const grid = await sampleGrid(files, info, recipe, options)
+  const place = { dataDir: studio.dataDir, options, library: studio.library, styles: () => studio.styles() }
+  const grid = await sampleGrid(files, info, recipe, options, (picture, infotext) =>
+    saveGrid(
+      place,
+      { ...recipe, checkpoint: result.checkpoint },
+      { index: 0, picture, infotext, firstPass: undefined, jobTime: result.jobTime },
+      picture,
+      'grid',
+    ),
+  )
   return grid ? { files: [grid.png, ...files], info: grid.info } : { files, info }
 }
 

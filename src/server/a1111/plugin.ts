@@ -1,5 +1,7 @@
 import type {} from '@fastify/swagger'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import { StudioError } from '../../errors.ts'
+import { parseJsonBody } from '../jsonBody.ts'
 import type { Services } from '../services.ts'
 import type { Context } from './context.ts'
 import { createRoutes } from './createRoutes.ts'
@@ -44,7 +46,7 @@ export const a1111: FastifyPluginAsync<Services> = async (app, services) => {
   // Schemas are for the documentation: bodies are read as the reference reads them.
   app.setValidatorCompiler(() => () => true)
   app.setSerializerCompiler(() => JSON.stringify)
-  readJson(app)
+  readJson(app, settings.limits.jsonDepth)
   timeCalls(app, settings.logsApiCalls)
 
   const known = new Map<string, string[]>()
@@ -62,14 +64,14 @@ export const a1111: FastifyPluginAsync<Services> = async (app, services) => {
 }
 
 /** Bodies are JSON, and their text is kept: it alone tells 7 from 7.0. */
-function readJson(app: FastifyInstance): void {
+function readJson(app: FastifyInstance, depth: number): void {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser(/^application\/([\w.+-]+\+)?json/, { parseAs: 'string' }, (_, text, done) => {
     try {
-      done(null, { value: text === '' ? undefined : JSON.parse(String(text)), text: String(text) })
+      done(null, { value: text === '' ? undefined : parseJsonBody(String(text), depth), text: String(text) })
     } catch (cause) {
-      const { message } = cause as Error
-      done(new FieldRefusal([{ loc: ['body'], msg: message, type: 'value_error.jsondecode' }]))
+      if (!(cause instanceof StudioError)) throw cause
+      done(new FieldRefusal([{ loc: ['body'], msg: cause.message, type: 'value_error.jsondecode' }]))
     }
   })
   // What has no JSON in it has no fields either; routes without a body do not look.
