@@ -37,6 +37,11 @@ export function sendError(reply: FastifyReply, error: unknown): FastifyReply {
   if (error instanceof ReferenceFailure) return reply.code(error.status).send(error.told)
   const { status, code, message, field, retryAfterSeconds } = tell(error)
   if (retryAfterSeconds !== undefined) reply.header('retry-after', Math.ceil(retryAfterSeconds))
+  if (code === 'unauthorized') {
+    return reply
+      .code(status)
+      .send({ error: 'HTTPException', detail: message, body: '', errors: '' } satisfies ErrorBody)
+  }
   // What this program cannot do is the request's mistake here: no retry would help.
   const told = error instanceof StudioError && code === 'unsupported' ? 422 : status
   return reply.code(told).send({

@@ -15,6 +15,7 @@ import type { Context } from './context.ts'
 import { httpException, ReferenceFailure } from './errors.ts'
 import { extraBatchFields, extraSingleFields, interrogateFields, pngInfoFields } from './extrasFields.ts'
 import { base64, encodeFile } from './outputs.ts'
+import { refuseDownload } from './referenceFailures.ts'
 import { type Call, route } from './route.ts'
 
 /** Work on finished pictures, and what they tell of themselves. */
@@ -130,6 +131,7 @@ async function enlarge(
   } catch (error) {
     if (settings.isLenient && error instanceof StudioError && error.code === 'unknown-name') {
       const name = error.field === 'upscaler_1' ? wanted.upscaler : wanted.secondUpscaler
+      refuseDownload(name, error.field ?? 'upscaler_1')
       throw new ReferenceFailure(500, { error: 'AssertionError', errors: `could not find upscaler named ${name}` })
     }
     throw error

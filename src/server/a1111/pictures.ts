@@ -9,7 +9,7 @@ import { overrideOptions } from '../../pipeline/wire/options.ts'
 import { recipeFromRequest } from '../../pipeline/wire/recipeFromRequest.ts'
 import type { Endpoint } from '../../pipeline/wire/request.ts'
 import { withInfotext } from '../../pipeline/wire/requestFromInfotext.ts'
-import { idleScripts } from '../../pipeline/wire/scripts.ts'
+import { isIdle } from '../../pipeline/wire/scripts.ts'
 import { findScript } from '../../scripts/index.ts'
 import { hangUp, userOf } from '../caller.ts'
 import type { Context } from './context.ts'
@@ -100,11 +100,12 @@ function isNamed(name: unknown): name is string {
 function checkScripts(endpoint: Endpoint, values: Values): void {
   const { script_name: name, alwayson_scripts: always } = values
   if (isNamed(name) && !findScript(name, endpoint)) throw httpException(422, `Script '${name}' not found`)
-  for (const title of Object.keys((always as object | null) ?? {})) {
+  for (const [title, entry] of Object.entries((always as object | null) ?? {})) {
     if (findScript(title, endpoint)) {
       throw httpException(422, 'Cannot have a selectable script in the always on scripts params')
     }
-    const isKnown = idleScripts.has(title.toLowerCase()) || title.toLowerCase() === 'soft inpainting'
+    const { args } = (entry ?? {}) as { readonly args?: unknown }
+    const isKnown = isIdle(title, Array.isArray(args) ? args : []) || title.toLowerCase() === 'soft inpainting'
     if (!isKnown) throw httpException(422, `Script '${title}' not found`)
   }
 }

@@ -1,7 +1,9 @@
+import { StudioError } from '../../errors.ts'
 import { latentUpscalers } from '../../pipeline/latentUpscale.ts'
 import { builtInUpscalers } from '../../pipeline/library.ts'
 import type { Studio } from '../../pipeline/studio.ts'
 import { isOption } from '../../pipeline/wire/options.ts'
+import { downloadable } from './downloadable.ts'
 import { ReferenceFailure } from './errors.ts'
 
 type Values = Readonly<Record<string, unknown>>
@@ -19,6 +21,7 @@ export function failAsReference(values: Values, studio: Studio): void {
   if (values.prompt === null || values.negative_prompt === null) fail('AssertionError', '')
   const upscaler = values.enable_hr === true ? values.hr_upscaler : null
   if (typeof upscaler === 'string' && !isUpscaler(upscaler, studio)) {
+    refuseDownload(upscaler, 'hr_upscaler')
     fail('Exception', `could not find upscaler named ${upscaler}`)
   }
   if (Number(values.batch_size) < 1 || Number(values.n_iter) < 1) fail('IndexError', 'list index out of range')
@@ -35,6 +38,14 @@ export function failAsReference(values: Values, studio: Studio): void {
     const rest = "Kernel size: (3 x 3). Kernel size can't be greater than actual input size"
     fail('RuntimeError', `Calculated padded input size per channel: ${padded}. ${rest}`)
   }
+}
+
+/** Where the reference would download an upscaler, this program says where it can be had. */
+export function refuseDownload(name: string, field: string): void {
+  const found = downloadable.find((each) => each.name === name)
+  if (!found) return
+  const source = found.model_path === null ? '' : `; it can be had from ${found.model_path}`
+  throw new StudioError('missing-file', `${field}: ${name} is not in models/ESRGAN${source}`, { field })
 }
 
 function latentSide(side: unknown): number {
