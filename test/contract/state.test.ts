@@ -64,7 +64,7 @@ describe('work under way', () => {
   })
 
   test('skips to the next batch', async () => {
-    const running = post('/sdapi/v1/txt2img', { ...small, steps: 150, n_iter: 2 })
+    const running = post('/sdapi/v1/txt2img', { ...small, steps: 40, n_iter: 2 })
     await underWay()
     expect((await post('/sdapi/v1/skip')).answer).toBeNull()
     const { answer } = await running
