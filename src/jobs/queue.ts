@@ -16,6 +16,8 @@ import type { TaskKind, TaskOf } from './task.ts'
  *     const png = await queue.file(id, result.pictures[0].file)
  */
 export interface JobQueue {
+  /** The error `busy` where a job of this user would not be accepted now: to be asked before any work is done for it. */
+  admit(user: string): Promise<void>
   submit<K extends TaskKind>(task: TaskOf<K> & { readonly kind: K }, options?: SubmitOptions): Promise<Job<K>>
 
   get(id: string): Promise<Job>

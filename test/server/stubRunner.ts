@@ -33,7 +33,7 @@ export function stubRunner(outputs: string, die: () => void): Runner<'generate'>
       skip.isMade = false
       for (const [i, { seed }] of images.slice(batch * batchSize, (batch + 1) * batchSize).entries()) {
         const index = batch * batchSize + i
-        const infotext = `${prompt}\nSteps: ${pass.steps}, Seed: ${seed}`
+        const infotext = `${prompt}\nSteps: ${pass.steps}, Sampler: Stub, Seed: ${seed}, Size: 8x8, Model: stub`
         const color = [seed & 255, (seed >> 8) & 255, 99]
         const png = await encodePng(filled(3, 8, 8, color), { text: [['parameters', infotext]] })
         const file = await stage(`${index}.png`, png)
