@@ -44,6 +44,13 @@ export class ServerOptions {
     }
   }
 
+  /** One option: as set, or by default. */
+  get(key: string): unknown {
+    const { config } = this.#studio.optionsFile
+    if (Object.hasOwn(this.#leftBehind, key)) return this.#leftBehind[key]
+    return Object.hasOwn(config, key) ? config[key] : allDefaults[key]
+  }
+
   /** Sets options for good; `floats` are those that the request spelled as floats. */
   set(values: Readonly<Record<string, unknown>>, floats: ReadonlySet<string>): void {
     const { optionsFile, library } = this.#studio

@@ -163,6 +163,6 @@ function submitted(endpoint: Endpoint, body: Values, { request, reply }: Call) {
 
 /** Steps between two previews; 0 for none. */
 function previewSteps({ options }: Context): number {
-  const { live_previews_enable: isOn, show_progress_every_n_steps: every } = options.all()
-  return isOn === true && typeof every === 'number' && every > 0 ? Math.trunc(every) : 0
+  const every = options.get('show_progress_every_n_steps')
+  return options.get('live_previews_enable') === true && typeof every === 'number' && every > 0 ? Math.trunc(every) : 0
 }

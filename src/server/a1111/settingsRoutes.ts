@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { allDefaults } from '../../pipeline/wire/options.ts'
 import type { Services } from '../services.ts'
 import type { Context } from './context.ts'
 import { httpException } from './errors.ts'
@@ -45,6 +46,9 @@ export function settingsRoutes(app: FastifyInstance, context: Context, { shutDow
       },
     })
   }
+  route(app, 'GET', '/internal/quicksettings-hint', { summary: 'Names of options' }, () =>
+    Object.keys(allDefaults).map((name) => ({ name, label: name })),
+  )
   route(app, 'GET', '/internal/sysinfo', { summary: 'What this server runs on' }, () => sysinfo(studio.dataDir))
 }
 

@@ -46,7 +46,7 @@ export function stateRoutes(app: FastifyInstance, context: Context): void {
     { summary: 'How far a task is', fields: progressFields },
     async ({ values }) => {
       const [job] = await queue.list({ tag: String(values.id_task), limit: 1 })
-      const { live_previews_image_format: format } = options.all()
+      const format = options.get('live_previews_image_format')
       return taskProgress(job, Number(values.id_live_preview), values.live_preview === true, String(format))
     },
   )
