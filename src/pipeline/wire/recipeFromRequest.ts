@@ -40,9 +40,11 @@ export async function recipeFromRequest(
   const fields: CommonFields = txt2img ?? img2img!
   const { library } = studio
   const options = overrideOptions(studio.options, fields.override_settings)
-  refuseUnsupported(fields, options)
+  refuseUnsupported(options)
   const soft = scriptsOf(fields, endpoint)
   const names = new Names(library, lenient)
+  // Without a restorer the reference hands pictures on as they are, too.
+  if (fields.restore_faces ?? options.face_restoration) names.notes.push('restore_faces: faces are not restored here')
 
   const init = img2img && (await initOf(img2img, options, soft, library))
   const batchSize = batchSizeOf(fields, init)
@@ -105,11 +107,10 @@ function floatKeys(fields: CommonFields, floats: ReadonlySet<string>, studio: St
 
 const checkpointField = 'override_settings.sd_model_checkpoint'
 
-function refuseUnsupported(fields: CommonFields, options: Options): void {
+function refuseUnsupported(options: Options): void {
   const refuse = (field: string, what: string): never => {
     throw new StudioError('unsupported', `${field}: ${what}`, { field })
   }
-  if (fields.restore_faces ?? options.face_restoration) refuse('restore_faces', 'faces cannot be restored yet')
   if (options.sd_vae_encode_method !== 'Full') {
     refuse('override_settings.sd_vae_encode_method', 'pictures are encoded by the whole VAE only')
   }

@@ -36,6 +36,8 @@ export function pictureRoutes(app: FastifyInstance, context: Context): void {
 /** What a job has come to: PNG files by name, and what is told of them. */
 interface Made {
   readonly files: readonly Uint8Array[]
+  /** What was understood differently from what was asked. */
+  readonly notes: readonly string[]
   readonly info: GenerationInfo
 }
 
@@ -63,12 +65,21 @@ async function make(endpoint: Endpoint, call: Call, context: Context) {
   })
   if (values.override_settings_restore_afterwards === false) options.leaveBehind(own)
 
+  if (made.notes.length > 0) call.reply.header('x-athanor-notes', asciiJson(made.notes))
   const format: OutputFormat = overrideOptions(studio.options, overrides)
   return {
     images: values.send_images === false ? [] : await Promise.all(made.files.map((png) => encodeFile(png, format))),
     parameters: echo(endpoint, values),
     info: JSON.stringify(made.info),
   }
+}
+
+/** JSON that fits into a header. */
+function asciiJson(value: unknown): string {
+  return JSON.stringify(value).replace(
+    /[^\x20-\x7e]/g,
+    (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
 }
 
 /** Whether an error says that a picture of the request is none. */
@@ -123,7 +134,8 @@ async function runPlain(endpoint: Endpoint, body: Values, call: Call, context: C
   const files = await Promise.all(result.pictures.map(({ file }) => queue.file(id, file)))
   const strength = typeof body.denoising_strength === 'number' ? body.denoising_strength : undefined
   const info = infoOf(recipe, { ...result, infotexts: result.pictures.map(({ infotext }) => infotext) }, strength)
-  if (!saves) return { files, info }
+  const { notes } = recipe
+  if (!saves) return { files, info, notes }
   const place = { dataDir: studio.dataDir, options, library: studio.library, styles: () => studio.styles() }
   const grid = await sampleGrid(files, info, recipe, options, (picture, infotext) =>
     saveGrid(
@@ -134,7 +146,7 @@ async function runPlain(endpoint: Endpoint, body: Values, call: Call, context: C
       'grid',
     ),
   )
-  return grid ? { files: [grid.png, ...files], info: grid.info } : { files, info }
+  return grid ? { files: [grid.png, ...files], info: grid.info, notes } : { files, info, notes }
 }
 
 async function runScripted(endpoint: Endpoint, body: Values, call: Call, context: Context): Promise<Made> {
@@ -146,7 +158,11 @@ async function runScripted(endpoint: Endpoint, body: Values, call: Call, context
     preview: { everySteps: previewSteps(context) },
   } as const
   const { id, result } = await runTask(queue, task, submitted(endpoint, body, call))
-  return { files: await Promise.all(result.outputs.map((file) => queue.file(id, file))), info: result.info }
+  return {
+    files: await Promise.all(result.outputs.map((file) => queue.file(id, file))),
+    info: result.info,
+    notes: result.notes,
+  }
 }
 
 /** The checkpoint that a request begins with: jobs go to whoever holds it. */
