@@ -19,7 +19,7 @@ export async function describePicture(path: string): Promise<PictureFacts | unde
   try {
     const bytes = await readFile(path)
     const { infotext = '' } = await readInfotext(bytes)
-    return factsOf({ ...(await pictureSize(bytes)), infotext })
+    return factsOf({ ...(await pictureSize(path)), infotext })
   } catch {
     return undefined
   }

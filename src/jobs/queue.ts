@@ -11,7 +11,7 @@ import type { TaskKind, TaskOf } from './task.ts'
  * A route that answers with the result submits and waits in one call, see `runTask`:
  *
  *     const recipe = await recipeFromRequest(body, 'txt2img', studio)
- *     const task = generateTask('txt2img', recipe, { saving: studio.options })
+ *     const task = generateTask('txt2img', recipe, { saving: true })
  *     const { id, result } = await runTask(queue, task, { user, tag: body.force_task_id, signal })
  *     const png = await queue.file(id, result.pictures[0].file)
  */

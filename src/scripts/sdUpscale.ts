@@ -35,13 +35,14 @@ function argumentsOf(_: Endpoint, { upscalers }: Names) {
 
 async function* run(painter: Painter, given: readonly unknown[]): AsyncGenerator<TaskProgress, Processed> {
   const [, overlap, upscaler, scale] = readArguments(given, argumentsOf('img2img', namesOf(painter.studio)))
-  const { width, height, batch_size: batchSize, n_iter: rounds } = painter.fields
+  const { batch_size: batchSize, n_iter: rounds } = painter.fields
+  const recipe = await painter.recipe({ n_iter: 1, batch_size: Math.max(1, listLength(painter.task.body.init_images)) })
+  const { width, height } = recipe
   if (overlap >= Math.min(width, height)) {
     throw new StudioError('bad-request', `script_args.1: an overlap of ${overlap} in tiles of ${width}x${height}`, {
       field: 'script_args.1',
     })
   }
-  const recipe = await painter.recipe({ n_iter: 1, batch_size: Math.max(1, listLength(painter.task.body.init_images)) })
   const init = initOf(recipe)
   const enlarged = await enlarge(painter, flatten(init.pictures[0]!, init.background), upscaler, scale)
   const grid = tileGrid(enlarged, width, height, overlap)

@@ -2,11 +2,12 @@ import { encodePng } from '../image/encode.ts'
 import type { SavingPlan, StagedPicture } from '../jobs/crew.ts'
 import type { GenerateTask, MadePicture } from '../jobs/task.ts'
 import { type GeneratedImage, generate, type Result } from '../pipeline/generate.ts'
-import { firstPassFile, type PictureFile, pictureFile, type SavingStudio } from '../pipeline/saveImage.ts'
+import { pictureFile } from '../pipeline/saveImage.ts'
 import type { Studio } from '../pipeline/studio.ts'
 import type { StepProgress } from '../pipeline/walk.ts'
 import { showPreview } from './preview.ts'
 import type { JobContext, Runner } from './runner.ts'
+import { stagePlan } from './stagePlan.ts'
 
 /** Makes the pictures of a recipe, each a file of the job as soon as it is there. */
 export function generateRunner(studio: Studio): Runner<'generate'> {
@@ -62,7 +63,7 @@ function stepCounter({ recipe: { pass, hires } }: GenerateTask): (step: StepProg
 
 async function stageImage(
   studio: Studio,
-  { recipe, saving: options }: GenerateTask,
+  { recipe, saving: isSaved }: GenerateTask,
   image: GeneratedImage,
   { stage }: JobContext,
 ): Promise<StagedPicture> {
@@ -72,22 +73,11 @@ async function stageImage(
   const firstPassName = firstPass && (await stage(`${index}-first.png`, await encodePng(firstPass, { text })))
 
   const saving: SavingPlan[] = []
-  if (options) {
-    const place: SavingStudio = {
-      dataDir: studio.dataDir,
-      options,
-      library: studio.library,
-      styles: () => studio.styles(),
-    }
-    const planOf = async (made: PictureFile, name: string, isPicture: boolean): Promise<SavingPlan> => {
-      const { bytes, ...where } = made
-      return { ...where, file: await stage(`${name}.${made.extension}`, bytes), isPicture }
-    }
-    if (firstPass) {
-      const made = await firstPassFile(place, recipe, image, firstPass)
-      saving.push(await planOf(made, `${index}-first-saved`, false))
-    }
-    saving.push(await planOf(await pictureFile(place, recipe, image), `${index}-saved`, true))
+  if (isSaved) {
+    const plan = async (which: 'picture' | 'first pass', name: string) =>
+      saving.push(await stagePlan(await pictureFile(studio, recipe, image, which), name, which === 'picture', stage))
+    if (firstPass) await plan('first pass', `${index}-first-saved`)
+    await plan('picture', `${index}-saved`)
   }
   return {
     index,

@@ -2,13 +2,14 @@ import { encodePng } from '../image/encode.ts'
 import type { Picture } from '../image/picture.ts'
 import type { SavingPlan, StagedPicture } from '../jobs/crew.ts'
 import type { MadePicture, ScriptTask } from '../jobs/task.ts'
-import { firstPassFile, gridFile, type PictureFile, pictureFile } from '../pipeline/saveImage.ts'
+import { gridFile, pictureFile } from '../pipeline/saveImage.ts'
 import type { Studio } from '../pipeline/studio.ts'
 import { overrideOptions } from '../pipeline/wire/options.ts'
 import { runScript } from '../scripts/index.ts'
 import type { OutputPicture, TaskGrid, TaskPicture, TaskStep } from '../scripts/processed.ts'
 import { showPreview } from './preview.ts'
 import type { JobContext, Runner } from './runner.ts'
+import { stagePlan } from './stagePlan.ts'
 
 /** Runs a script of a request: its pictures are files of the job as soon as they are there, its reply at the end. */
 export function scriptRunner(studio: Studio): Runner<'script'> {
@@ -48,7 +49,7 @@ class Stager {
   readonly made: MadePicture[] = []
   readonly #context: JobContext
   readonly #saves: { readonly pictures: boolean; readonly incomplete: boolean; readonly grids: boolean }
-  readonly #place: Pick<Studio, 'dataDir' | 'options' | 'library' | 'styles'>
+  readonly #studio: Studio
   /** Files of pictures that carry their infotext. */
   readonly #staged = new Map<Picture, string>()
 
@@ -62,7 +63,7 @@ class Stager {
       incomplete: options.save_incomplete_images,
       grids: isWanted && options.grid_save,
     }
-    this.#place = { dataDir: studio.dataDir, options, library: studio.library, styles: () => studio.styles() }
+    this.#studio = studio
   }
 
   async picture({ recipe, image }: TaskPicture): Promise<void> {
@@ -71,11 +72,12 @@ class Stager {
     this.#staged.set(image.picture, file)
     const saving: SavingPlan[] = []
     if (this.#saves.pictures && (!this.#context.interrupt.aborted || this.#saves.incomplete)) {
-      if (image.firstPass) {
-        const first = await firstPassFile(this.#place, recipe, image, image.firstPass)
-        saving.push(await this.#plan(first, `${index}-first-saved`, false))
-      }
-      saving.push(await this.#plan(await pictureFile(this.#place, recipe, image), `${index}-saved`, true))
+      const plan = async (which: 'picture' | 'first pass', name: string) =>
+        saving.push(
+          await stagePlan(await pictureFile(this.#studio, recipe, image, which), name, which === 'picture', this.#stageFile),
+        )
+      if (image.firstPass) await plan('first pass', `${index}-first-saved`)
+      await plan('picture', `${index}-saved`)
     }
     this.#report({ ...aboutOf(image.picture, index, recipe.images[image.index]?.seed, image.infotext), file, saving })
   }
@@ -84,7 +86,8 @@ class Stager {
     if (!this.#saves.grids) return
     const index = this.made.length
     const file = await this.#stage(`${index}.png`, grid, image.infotext)
-    const saved = await this.#plan(await gridFile(this.#place, recipe, image, grid, basename), `${index}-grid`, false)
+    const made = await gridFile(this.#studio, recipe, image, grid, basename)
+    const saved = await stagePlan(made, `${index}-grid`, false, this.#stageFile)
     const about = aboutOf(grid, index, recipe.images[image.index]?.seed, image.infotext)
     this.#report({ ...about, file, saving: [saved] })
   }
@@ -100,9 +103,7 @@ class Stager {
     return this.#context.stage(name, await encodePng(picture, { text }))
   }
 
-  async #plan({ bytes, ...where }: PictureFile, name: string, isPicture: boolean): Promise<SavingPlan> {
-    return { ...where, file: await this.#context.stage(`${name}.${where.extension}`, bytes), isPicture }
-  }
+  readonly #stageFile: JobContext['stage'] = (name, bytes) => this.#context.stage(name, bytes)
 
   #report(picture: StagedPicture): void {
     const { saving: _, ...made } = picture

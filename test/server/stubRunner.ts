@@ -55,7 +55,7 @@ export function stubRunner(outputs: string, die: () => void): Runner<'generate'>
           name: String(seed),
           extension: 'png',
         }
-        const plans = saving ? [{ ...plan, isNumbered: true, text: undefined, isPicture: true }] : []
+        const plans = saving ? [{ ...plan, isNumbered: true, companions: [], isPicture: true }] : []
         report({ kind: 'picture', picture: { ...picture, saving: plans } })
       }
       checkCancelled()

@@ -5,6 +5,7 @@ import { optionDefaults, overrideOptions, parseOptions } from './options.ts'
 const recorded = JSON.parse(readFileSync('test/golden/config.json', 'utf8')) as Record<string, unknown>
 
 test('every option of a config.json of the reference is known, and has the default it has there', () => {
+  // The recordings were made without writing files.
   const { sd_model_checkpoint, samples_save, grid_save, ...rest } = recorded
   expect(() => overrideOptions(optionDefaults, rest)).not.toThrow()
   expect(overrideOptions(optionDefaults, rest)).toEqual(optionDefaults)

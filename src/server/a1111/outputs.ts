@@ -30,27 +30,23 @@ export function base64(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')
 }
 
-/** The grid that goes before several pictures that are saved, and the job's info with it; `keep` saves it. */
+/**
+ * The grid that goes before several pictures that are saved, and the job's info with it; `keep` saves it where the
+ * recipe says so.
+ */
 export async function sampleGrid(
   files: readonly Uint8Array[],
   info: GenerationInfo,
-  { batchSize }: Recipe,
-  options: Options,
+  { batchSize, filing: { grid } }: Recipe,
+  isReturned: boolean,
   keep: (grid: Rgb8, infotext: string) => Promise<unknown>,
 ): Promise<{ readonly png: Uint8Array; readonly info: GenerationInfo } | undefined> {
-  const isWanted = files.length > 1 || !options.grid_only_if_multiple
-  if (!(options.return_grid || options.grid_save) || !isWanted || files.length === 0) return undefined
+  if (!(isReturned || grid.isSaved) || files.length < (grid.needsSeveral ? 2 : 1)) return undefined
   const pictures = await Promise.all(files.map((file) => decodePicture(file)))
-  const rows = gridRows(pictures.length, rowsOf(options), batchSize)
   const [infotext = ''] = info.infotexts
-  const grid = pictureGrid(pictures, rows, options.grid_background_color)
-  if (options.grid_save) await keep(grid, infotext)
-  if (!options.return_grid) return undefined
-  const png = await encodePng(grid, { text: [['parameters', infotext]] })
+  const picture = pictureGrid(pictures, gridRows(pictures.length, grid.rows, batchSize), grid.background)
+  if (grid.isSaved) await keep(picture, infotext)
+  if (!isReturned) return undefined
+  const png = await encodePng(picture, { text: [['parameters', infotext]] })
   return { png, info: { ...info, index_of_first_image: 1, infotexts: [infotext, ...info.infotexts] } }
-}
-
-function rowsOf({ grid_prevent_empty_spots: isEven, n_rows: rows }: Options) {
-  if (isEven) return 'square-without-gaps' as const
-  return rows < 0 ? ('square' as const) : rows === 0 ? ('batch' as const) : rows
 }

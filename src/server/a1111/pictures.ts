@@ -3,7 +3,7 @@ import { type ErrorCode, StudioError } from '../../errors.ts'
 import { generateTask } from '../../jobs/generateTask.ts'
 import { runTask } from '../../jobs/runTask.ts'
 import { findCheckpoint } from '../../pipeline/findCheckpoint.ts'
-import { saveGrid } from '../../pipeline/saveImage.ts'
+import { keepGrid } from '../../pipeline/saveImage.ts'
 import { type GenerationInfo, infoOf } from '../../pipeline/wire/info.ts'
 import { overrideOptions } from '../../pipeline/wire/options.ts'
 import { recipeFromRequest } from '../../pipeline/wire/recipeFromRequest.ts'
@@ -55,8 +55,13 @@ async function make(endpoint: Endpoint, call: Call, context: Context) {
 
   const own = (values.override_settings ?? {}) as Record<string, unknown>
   const overrides = options.overrides(own)
+  const asked = (withInfotext(call.body) ?? {}) as Values
+  // A size that nobody asked for is left to the checkpoint.
+  const isOpen = (key: string) => (key === 'width' || key === 'height') && (asked[key] ?? null) === null
   const body: Values = {
-    ...Object.fromEntries(Object.entries(values).filter(([key, value]) => value !== null && key !== 'infotext')),
+    ...Object.fromEntries(
+      Object.entries(values).filter(([key, value]) => value !== null && key !== 'infotext' && !isOpen(key)),
+    ),
     override_settings: overrides,
   }
   const run = isNamed(values.script_name) ? runScripted : runPlain
@@ -127,7 +132,7 @@ async function runPlain(endpoint: Endpoint, body: Values, call: Call, context: C
   const options = overrideOptions(studio.options, body.override_settings as Record<string, unknown>)
   const saves = body.save_images === true
   const task = generateTask(endpoint, recipe, {
-    saving: saves && options.samples_save ? options : undefined,
+    saving: saves && options.samples_save,
     preview: { everySteps: previewSteps(context) },
   })
   const { id, result } = await runTask(queue, task, submitted(endpoint, body, call))
@@ -136,16 +141,10 @@ async function runPlain(endpoint: Endpoint, body: Values, call: Call, context: C
   const info = infoOf(recipe, { ...result, infotexts: result.pictures.map(({ infotext }) => infotext) }, strength)
   const { notes } = recipe
   if (!saves) return { files, info, notes }
-  const place = { dataDir: studio.dataDir, options, library: studio.library, styles: () => studio.styles() }
-  const grid = await sampleGrid(files, info, recipe, options, (picture, infotext) =>
-    saveGrid(
-      place,
-      { ...recipe, checkpoint: result.checkpoint },
-      { index: 0, picture, infotext, firstPass: undefined, jobTime: result.jobTime },
-      picture,
-      'grid',
-    ),
-  )
+  const grid = await sampleGrid(files, info, recipe, options.return_grid, (picture, infotext) => {
+    const image = { index: 0, picture, infotext, firstPass: undefined, jobTime: result.jobTime }
+    return keepGrid(studio, { ...recipe, checkpoint: result.checkpoint }, image, picture, 'grid')
+  })
   return grid ? { files: [grid.png, ...files], info: grid.info, notes } : { files, info, notes }
 }
 

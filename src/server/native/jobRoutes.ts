@@ -49,7 +49,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<NativeServices> = async (app, 
       const user = userOf(request)
       await queue.admit(user)
       const recipe = await recipeFromRequest(body, endpoint, studio)
-      const task = generateTask(endpoint, recipe, { saving: save ? studio.options : undefined })
+      const task = generateTask(endpoint, recipe, { saving: save })
       const job = await queue.submit(task, {
         user,
         tag,
