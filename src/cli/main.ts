@@ -6,6 +6,7 @@ import { datasetCommand } from './dataset.ts'
 import { generateCommand } from './generate.ts'
 import { inspectCommand } from './inspect.ts'
 import { measureCommand } from './measure.ts'
+import { mergeCommand } from './merge.ts'
 import { serveCommand } from './serve.ts'
 import { trainCommand } from './train.ts'
 import { verifyCommand } from './verify.ts'
@@ -21,6 +22,7 @@ const program = new Command('athanor')
   .addCommand(generateCommand())
   .addCommand(datasetCommand())
   .addCommand(inspectCommand())
+  .addCommand(mergeCommand())
   .addCommand(measureCommand())
   .addCommand(trainCommand())
   .addCommand(verifyCommand())

@@ -192,6 +192,8 @@ export interface Init {
 export interface Mask {
   /** White is painted anew; the size of the init picture or not. */
   readonly picture: L8
+  /** What is painted anew among the latents, where that is not what the overlay leaves open. */
+  readonly latent: L8 | undefined
   readonly blurX: number
   readonly blurY: number
   readonly invert: boolean
