@@ -5,6 +5,7 @@ import { StudioError } from '../errors.ts'
 import { datasetCommand } from './dataset.ts'
 import { generateCommand } from './generate.ts'
 import { inspectCommand } from './inspect.ts'
+import { loraToolsCommand } from './lora.ts'
 import { trainCommand } from './train.ts'
 import { verifyCommand } from './verify.ts'
 
@@ -22,6 +23,7 @@ const program = new Command('athanor')
   .addCommand(generateCommand())
   .addCommand(datasetCommand())
   .addCommand(inspectCommand())
+  .addCommand(loraToolsCommand())
   .addCommand(trainCommand())
   .addCommand(verifyCommand())
 
