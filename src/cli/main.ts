@@ -6,6 +6,7 @@ import { datasetCommand } from './dataset.ts'
 import { generateCommand } from './generate.ts'
 import { inspectCommand } from './inspect.ts'
 import { loraToolsCommand } from './lora.ts'
+import { measureCommand } from './measure.ts'
 import { trainCommand } from './train.ts'
 import { verifyCommand } from './verify.ts'
 
@@ -24,6 +25,7 @@ const program = new Command('athanor')
   .addCommand(datasetCommand())
   .addCommand(inspectCommand())
   .addCommand(loraToolsCommand())
+  .addCommand(measureCommand())
   .addCommand(trainCommand())
   .addCommand(verifyCommand())
 

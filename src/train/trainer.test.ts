@@ -51,7 +51,7 @@ afterAll(async () => {
 })
 
 const task = () => ({
-  session,
+  sessions: [session],
   samples: 4,
   batch(step: number, part: number) {
     const x = numbers(`${step}.${part}`, [4, 3])
@@ -114,7 +114,9 @@ test('parts of a batch count as one batch of their mean', async () => {
   const state = begin(sgdNesterov)
   const [step] = await run(state, 1, { accumulation: 2 })
   const parts = await Promise.all(
-    [0, 1].map((part) => session.run({ ...task().batch(0, part), ...Object.fromEntries(begin().parameters) })),
+    [0, 1].map(async (part) =>
+      session.run({ ...(await task().batch(0, part)), ...Object.fromEntries(begin().parameters) }),
+    ),
   )
   const mean = (name: string, i: number) => (parts[0]![name]!.data[i]! + parts[1]![name]!.data[i]!) / 2
   expect(step!.loss).toBeCloseTo(mean('loss', 0), 6)

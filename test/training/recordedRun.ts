@@ -90,7 +90,7 @@ export function replay(
   }
   const batch = (number: number) => recordedBatch(run, number)
   const task: Task = {
-    session: { run: (feeds) => learner.run(feeds), dispose: async () => {} },
+    sessions: [{ run: (feeds) => learner.run(feeds), dispose: async () => {} }],
     samples: 1,
     batch: (step) => learner.feeds(batch(step + 1)),
   }

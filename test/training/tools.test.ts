@@ -107,7 +107,7 @@ test('merging by singular values is kohya’s, but for signs that decide which n
     // A layer that only one network of rank 2 has needs no third.
     expect(rankOf(module)).toBeLessThanOrEqual(rankOf(recorded[i]!))
     expect(module.alpha).toBe(rankOf(module))
-    expect(distance(changeOf(module), changeOf(recorded[i]!)), module.name).toBeLessThan(0.2)
+    expect(distance(changeOf(module), changeOf(recorded[i]!)), module.name).toBeLessThan(0.3)
   }
 
   // With each direction turned the way LAPACK turned it, limits and all are the same.

@@ -94,8 +94,15 @@ export async function prepareRun(
     learnt: learntNames(modules, settings, base.config),
     seed,
     schedule: { batchesPerEpoch, stepsPerEpoch, epochs: Math.ceil(totalSteps / stepsPerEpoch), totalSteps },
-    notes: [...read, ...settings.notes, ...sets.notes, ...data.notes, ...start.notes, ...base.notes],
+    notes: [...read, ...settings.notes, ...sets.notes, ...data.notes, ...start.notes, ...predictionNotes(base)],
   }
+}
+
+function predictionNotes({ checkpoint, config, isPredictionAssumed }: Model): readonly string[] {
+  if (!isPredictionAssumed) return []
+  return [
+    `${checkpoint.name}: nothing says what it predicts; ${config.prediction} is assumed, v_parameterization says v`,
+  ]
 }
 
 function checkAugmentation(args: Arguments): void {

@@ -285,7 +285,7 @@ class Training {
   #task(): Task {
     return {
       samples: 1,
-      session: { run: (feeds) => this.#learner.run(feeds), dispose: async () => {} },
+      sessions: [{ run: (feeds) => this.#learner.run(feeds), dispose: async () => {} }],
       batch: async (step, part) => {
         const { batch, random } = await this.#draws.training(this.#batchAt(step, part), {
           epoch: this.#epochOf(step),

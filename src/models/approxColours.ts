@@ -1,5 +1,3 @@
-import type { Rgb8 } from '../image/picture.ts'
-import { fromPixels } from '../image/pixels.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 
 /** What each channel of an SD 1 or SD 2 latent adds to red, green and blue: a fit to the decoder, of A1111. */
@@ -10,8 +8,11 @@ const colours = [
   [-0.184, -0.271, -0.473],
 ] as const
 
-/** Pictures of one pixel for each point of a latent [B, 4, H, W], without any network: a preview at an eighth. */
-export function approximatePictures(latent: Tensor): Rgb8[] {
+/**
+ * A1111's "Approx cheap": one pixel for each point of a latent [B, 4, H, W], without any network → [B, 3, H, W] in
+ * about −1…1.
+ */
+export function approximateColours(latent: Tensor): Tensor {
   const [batch, channels, height, width] = latent.shape as [number, number, number, number]
   if (channels !== colours.length) throw new Error(`internal: a latent of ${channels} channels has no linear preview`)
   const area = height * width
@@ -25,5 +26,5 @@ export function approximatePictures(latent: Tensor): Rgb8[] {
       }
     }
   }
-  return fromPixels({ shape: [batch, 3, height, width], data })
+  return { shape: [batch, 3, height, width], data }
 }
