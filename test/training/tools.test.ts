@@ -111,10 +111,14 @@ test('merging by singular values is kohya’s, but for signs that decide which n
   }
 
   // With each direction turned the way LAPACK turned it, limits and all are the same.
+  let compared = 0
   for (const [i, { up, down, ...module }] of concatenated(networks).entries()) {
     const expected = recorded[i]!
     const { u, s, v } = productSvd(up, down)
-    const rank = Math.min(rankOf(expected), s.length)
+    const rank = rankOf(expected)
+    // The original fills up with a direction of no length, whose free numbers move the limit.
+    if (s.length < rank) continue
+    compared++
     const kept = { u: firstColumns(u, rank), s: s.slice(0, rank), v: firstColumns(v, rank) }
     const isTurned = Array.from({ length: rank }, (_, k) => {
       const column = (x: Matrix) => Array.from({ length: x.shape[0] }, (__, row) => x.data[row * rank + k]!)
@@ -133,10 +137,9 @@ test('merging by singular values is kohya’s, but for signs that decide which n
       ...clamped(factors({ u: turned(kept.u), s: kept.s, v: turned(kept.v) }), 0.99),
       alpha: rank,
     }
-    expect(distance(changeOf(found), changeOf(expected)), module.name).toBeLessThan(
-      rank < rankOf(expected) ? 2e-2 : 2e-3,
-    )
+    expect(distance(changeOf(found), changeOf(expected)), module.name).toBeLessThan(2e-3)
   }
+  expect(compared).toBeGreaterThan(40)
 })
 
 const base = detectModel(openWeights(new URL('../golden/models/tiny-sd1.safetensors', import.meta.url).pathname))
