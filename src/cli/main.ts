@@ -5,6 +5,7 @@ import { version } from '../version.ts'
 import { datasetCommand } from './dataset.ts'
 import { generateCommand } from './generate.ts'
 import { inspectCommand } from './inspect.ts'
+import { loraToolsCommand } from './lora.ts'
 import { measureCommand } from './measure.ts'
 import { mergeCommand } from './merge.ts'
 import { serveCommand } from './serve.ts'
@@ -23,6 +24,7 @@ const program = new Command('athanor')
   .addCommand(datasetCommand())
   .addCommand(inspectCommand())
   .addCommand(mergeCommand())
+  .addCommand(loraToolsCommand())
   .addCommand(measureCommand())
   .addCommand(trainCommand())
   .addCommand(verifyCommand())
