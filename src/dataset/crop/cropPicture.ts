@@ -23,7 +23,12 @@ export function cropCenter(source: Rgb8, [width, height]: Size): Cut {
 }
 
 /** The picture scaled to cover a size, cut around what matters in it. Faces are in pixels of `source`. */
-export function cropFocal(source: Rgb8, [width, height]: Size, weights: FocalWeights, faces: readonly Face[] = []): Cut {
+export function cropFocal(
+  source: Rgb8,
+  [width, height]: Size,
+  weights: FocalWeights,
+  faces: readonly Face[] = [],
+): Cut {
   const scaled = cover(source, width, height)
   const [x, y] = [scaled.width / source.width, scaled.height / source.height]
   const inScaled = faces.map(({ left, top, right, bottom, score }) => ({
@@ -134,6 +139,9 @@ export function mirrored<C extends Channels>({ channels, width, height, data }: 
   return result
 }
 
+/** A sliver that shall cover a square would become a picture of any length. */
+const mostPixels = 100_000_000
+
 function cutOf(scaled: Rgb8, window: Box, focal?: FocalPoint): Cut {
   return { picture: crop(scaled, window), scaled, window, focal }
 }
@@ -141,11 +149,14 @@ function cutOf(scaled: Rgb8, window: Box, focal?: FocalPoint): Cut {
 /** Scaled so that both sides reach the size and one meets it. */
 function cover(source: Rgb8, width: number, height: number): Rgb8 {
   const scale = Math.max(width / source.width, height / source.height)
-  return resized(
-    source,
-    Math.max(width, Math.round(source.width * scale)),
-    Math.max(height, Math.round(source.height * scale)),
-  )
+  const [w, h] = [source.width, source.height].map((side) => Math.round(side * scale)) as [number, number]
+  if (w * h > mostPixels) {
+    throw new StudioError(
+      'too-large',
+      `a picture of ${source.width}×${source.height} is too narrow for ${width}×${height}: it would become ${w}×${h}`,
+    )
+  }
+  return resized(source, Math.max(width, w), Math.max(height, h))
 }
 
 function resized(source: Rgb8, width: number, height: number): Rgb8 {
