@@ -3,6 +3,7 @@ import { Command, Option } from 'commander'
 import { buildEmojiSet } from '../dataset/emoji/buildEmojiSet.ts'
 import { cropCommand, splitCommand } from './datasetCrop.ts'
 import { excludeCommand, importCommand, includeCommand, reportCommand } from './datasetReport.ts'
+import { tagsCommand } from './datasetTags.ts'
 import { wholeNumber } from './numbers.ts'
 import { defaultDataDir } from './studioOptions.ts'
 
@@ -15,8 +16,8 @@ interface EmojiOptions {
 /** `dataset`: pictures to train on. */
 export function datasetCommand(): Command {
   const command = new Command('dataset').description('Prepare pictures to train on.')
-  for (const each of [importCommand, reportCommand, excludeCommand, includeCommand, cropCommand, splitCommand])
-    command.addCommand(each())
+  const parts = [importCommand, reportCommand, excludeCommand, includeCommand, cropCommand, splitCommand, tagsCommand]
+  for (const part of parts) command.addCommand(part())
   command
     .command('emoji')
     .description('Draw the emoji art that the embedded model learns from, with its names, from pinned npm packages.')

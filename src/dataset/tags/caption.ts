@@ -1,3 +1,6 @@
+/** The captions of a set by the names of its pictures. */
+export type Captions = ReadonlyMap<string, string>
+
 /** Commas of Chinese and Japanese text that divide tags as people mean them. */
 const wideCommas = /[，、；;]/g
 
