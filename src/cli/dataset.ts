@@ -3,6 +3,7 @@ import { Command, Option } from 'commander'
 import { buildEmojiSet } from '../dataset/emoji/buildEmojiSet.ts'
 import { cropCommand, splitCommand } from './datasetCrop.ts'
 import { excludeCommand, importCommand, includeCommand, reportCommand } from './datasetReport.ts'
+import { tagCommand } from './datasetTag.ts'
 import { tagsCommand } from './datasetTags.ts'
 import { wholeNumber } from './numbers.ts'
 import { defaultDataDir } from './studioOptions.ts'
@@ -16,7 +17,16 @@ interface EmojiOptions {
 /** `dataset`: pictures to train on. */
 export function datasetCommand(): Command {
   const command = new Command('dataset').description('Prepare pictures to train on.')
-  const parts = [importCommand, reportCommand, excludeCommand, includeCommand, cropCommand, splitCommand, tagsCommand]
+  const parts = [
+    importCommand,
+    reportCommand,
+    excludeCommand,
+    includeCommand,
+    cropCommand,
+    splitCommand,
+    tagCommand,
+    tagsCommand,
+  ]
   for (const part of parts) command.addCommand(part())
   command
     .command('emoji')

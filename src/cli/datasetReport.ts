@@ -7,6 +7,7 @@ import { type PictureReport, reportOn, type SetReport } from '../dataset/quality
 import { StudioError } from '../errors.ts'
 import { replaceFile } from '../files/replaceFile.ts'
 import { openTokenizer } from '../pipeline/openTokenizer.ts'
+import { addJudgeOptions, type JudgeOptions, openJudges } from './datasetJudges.ts'
 import { type Size, size, wholeNumber } from './numbers.ts'
 import { progressBar } from './progressBar.ts'
 
@@ -43,7 +44,7 @@ export function importCommand(): Command {
     })
 }
 
-interface ReportCommandOptions {
+interface ReportCommandOptions extends JudgeOptions {
   readonly resolution: Size
   readonly batch: number
   readonly trigger?: string
@@ -55,7 +56,7 @@ interface ReportCommandOptions {
 
 /** `dataset report`: which pictures hurt, and why. */
 export function reportCommand(): Command {
-  return new Command('report')
+  const command = new Command('report')
     .description('Judge every picture of a set and the set: size, sharpness, light, copies, captions, faces.')
     .argument('<folder>', 'pictures, or the parent of <repeats>_<name> folders')
     .option('--resolution <WxH>', 'size that is trained at', size, { width: 512, height: 512 })
@@ -65,32 +66,32 @@ export function reportCommand(): Command {
     .option('--json [file]', 'everything as JSON, to a file or the console')
     .option('--html <file>', 'one page with pictures')
     .option('--exclude', 'leave out what is better left out; `dataset include` takes it back')
-    .action(async (folder: string, options: ReportCommandOptions) => {
-      const bar = progressBar(process.stderr, true)
-      const { width, height } = options.resolution
-      const set = openSet(folder, { captionExtension: options.captionExtension })
-      const tokenizer = openTokenizer('clip')
-      const report = await reportOn(set, {
-        target: [width, height],
-        batch: options.batch,
-        trigger: options.trigger,
-        tokens: (text) => tokenizer.encode(text).length,
-        judges: {},
-        onProgress: bar.update,
-      }).finally(bar.stop)
-      if (options.html !== undefined) write(options.html, reportPage(report))
-      if (typeof options.json === 'string') write(options.json, asJson(report))
-      if (options.json === true) process.stdout.write(asJson(report))
-      else print(inWords(report))
-      if (options.exclude) {
-        const advised = report.pictures.filter(({ advice }) => advice !== undefined)
-        writeExclusions(
-          folder,
-          new Map([...set.excluded, ...advised.map(({ name, advice }) => [name, advice!] as const)]),
-        )
-        process.stderr.write(`${advised.length} pictures are left out from now on; no file was changed.\n`)
-      }
-    })
+  return addJudgeOptions(command).action(async (folder: string, options: ReportCommandOptions) => {
+    const bar = progressBar(process.stderr, true)
+    const { width, height } = options.resolution
+    const set = openSet(folder, { captionExtension: options.captionExtension })
+    const tokenizer = openTokenizer('clip')
+    const report = await reportOn(set, {
+      target: [width, height],
+      batch: options.batch,
+      trigger: options.trigger,
+      tokens: (text) => tokenizer.encode(text).length,
+      judges: await openJudges(options),
+      onProgress: bar.update,
+    }).finally(bar.stop)
+    if (options.html !== undefined) write(options.html, reportPage(report))
+    if (typeof options.json === 'string') write(options.json, asJson(report))
+    if (options.json === true) process.stdout.write(asJson(report))
+    else print(inWords(report))
+    if (options.exclude) {
+      const advised = report.pictures.filter(({ advice }) => advice !== undefined)
+      writeExclusions(
+        folder,
+        new Map([...set.excluded, ...advised.map(({ name, advice }) => [name, advice!] as const)]),
+      )
+      process.stderr.write(`${advised.length} pictures are left out from now on; no file was changed.\n`)
+    }
+  })
 }
 
 /** `dataset exclude`: leaves pictures out without touching them. */
