@@ -81,7 +81,8 @@ def trim_run(run, starts):
             save_file(begin, target / "runs" / f"{run.name}.start.safetensors")
         about["start"] = starts[digest]
     about["steps"] = [{key: step[key] for key in STEP if key in step} for step in steps]
-    about["optimizer"] = json.loads((run / "optimizer.json").read_text())
+    optimizer = json.loads((run / "optimizer.json").read_text())
+    about["optimizer"] = {key: optimizer[key] for key in ["name", "args"]}
     about["buckets"] = json.loads((run / "buckets0.json").read_text())
     outputs = json.loads((run / "outputs.json").read_text())
     about["saved"] = outputs["save_order"]

@@ -5,6 +5,7 @@ import { StudioError } from '../errors.ts'
 import { datasetCommand } from './dataset.ts'
 import { generateCommand } from './generate.ts'
 import { inspectCommand } from './inspect.ts'
+import { measureCommand } from './measure.ts'
 import { trainCommand } from './train.ts'
 import { verifyCommand } from './verify.ts'
 
@@ -22,6 +23,7 @@ const program = new Command('athanor')
   .addCommand(generateCommand())
   .addCommand(datasetCommand())
   .addCommand(inspectCommand())
+  .addCommand(measureCommand())
   .addCommand(trainCommand())
   .addCommand(verifyCommand())
 

@@ -1,4 +1,4 @@
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { StudioError } from '../errors.ts'
 import { toRgb } from '../image/channels.ts'
 import { comparePictures, type Difference } from '../image/comparePictures.ts'
@@ -8,14 +8,18 @@ import type { Recipe } from '../pipeline/recipe.ts'
 import type { Studio } from '../pipeline/studio.ts'
 import { recipeFromRequest } from '../pipeline/wire/recipeFromRequest.ts'
 import { onInterrupt } from './interrupt.ts'
+import { collect } from './numbers.ts'
 import { requestOfPicture } from './pictureRequest.ts'
 import { progressBar } from './progressBar.ts'
 import { readBytes } from './readBytes.ts'
+import { pictureText } from './requestFile.ts'
 import { addStudioOptions, type StudioOptions, studioOf } from './studioOptions.ts'
 
 interface VerifyOptions extends StudioOptions {
   readonly json?: boolean
   readonly quiet?: boolean
+  readonly init?: readonly string[]
+  readonly mask?: string
 }
 
 /** Whether a picture is what its infotext says. */
@@ -35,7 +39,10 @@ export function verifyCommand(): Command {
     .argument('<picture>', 'a picture that carries its generation parameters')
     .option('--json', 'print the verdict as JSON')
     .option('-q, --quiet', 'no progress bar')
+    .addOption(new Option('-i, --init <file>', 'the picture it was made from (img2img); repeatable').argParser(collect))
+    .option('--mask <file>', 'the mask it was made with')
   addStudioOptions(command)
+  command.addHelpText('after', help)
   return command.action(async (path: string, options: VerifyOptions) => {
     const studio = studioOf(options)
     try {
@@ -48,15 +55,29 @@ export function verifyCommand(): Command {
   })
 }
 
+const help = `
+The verdict is one of
+  equal      every pixel is the same
+  close      only rounding differs (PSNR of ${closePsnr} dB or more), as between programs and devices
+  different  the picture was changed, or made with other files or settings; the exit status then is 1
+
+Examples:
+  athanor verify picture.png
+  athanor verify repainted.png --init photo.jpg --mask mask.png --json`
+
 async function verify(path: string, studio: Studio, options: VerifyOptions): Promise<Verdict> {
   const original = toRgb(await decodePicture(readBytes(path)))
   const { endpoint, body } = await requestOfPicture(path)
-  if (endpoint === 'img2img') {
-    throw new StudioError('unsupported', `${path}: was made from another picture, which it does not carry`, {
-      field: path,
-    })
+  if (endpoint === 'img2img' && options.init === undefined) {
+    const problem = 'was made from another picture, which it does not carry; --init says which'
+    throw new StudioError('bad-request', `${path}: ${problem}`, { field: 'init' })
   }
-  const recipe = await recipeFromRequest(body, endpoint, studio)
+  const whole = {
+    ...body,
+    ...(options.init && { init_images: options.init.map(pictureText) }),
+    ...(options.mask !== undefined && { mask: pictureText(options.mask) }),
+  }
+  const recipe = await recipeFromRequest(whole, endpoint, studio)
   const bar = progressBar(process.stderr, options.quiet !== true)
   const signal = onInterrupt()
   try {

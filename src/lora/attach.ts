@@ -128,8 +128,13 @@ function stacked(branches: readonly Branch[], { ins, out }: BranchSite, batch: n
       down.set(adapter.down.data.subarray(i * own, (i + 1) * own), i * rank + from)
     }
     for (let row = 0; row < batch; row++) {
-      const scale = strengthOf(strength, row, batch) * adapter.scale
-      scaleInto(up, adapter.up.data, scale, (row * rank + from) * out)
+      const start = (row * rank + from) * out
+      // Rows of one strength are copies, which are cheaper than products.
+      if (row > 0 && typeof strength === 'number') {
+        up.copyWithin(start, from * out, (from + own) * out)
+      } else {
+        scaleInto(up, adapter.up.data, strengthOf(strength, row, batch) * adapter.scale, start)
+      }
     }
     from += own
   }

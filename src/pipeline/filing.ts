@@ -6,6 +6,8 @@ export interface Filing {
   readonly pictures: FilePlace
   readonly grids: FilePlace
   readonly grid: GridSettings
+  /** Where start pictures are kept, within the data folder; undefined where they are not. */
+  readonly startFolder: string | undefined
   /** 1 to 100, for formats that lose something. */
   readonly quality: number
   readonly webpLossless: boolean

@@ -19,7 +19,7 @@ import { tensor } from '../tensor/tensor.ts'
 import { type GenerateOptions, generate, type Progress, type Result } from './generate.ts'
 import { previewPictures } from './preview.ts'
 import type { Recipe } from './recipe.ts'
-import { saveGrid, saveImage } from './saveImage.ts'
+import { saveGrid, saveImage, saveStartPictures } from './saveImage.ts'
 import { openStudio, type Studio } from './studio.ts'
 import type { StepProgress } from './walk.ts'
 import { recipeFromRequest } from './wire/recipeFromRequest.ts'
@@ -510,6 +510,20 @@ describe('saving', () => {
     expect(await decodePicture(copy)).toMatchObject({ width: 40, height: 40 })
     expect((await readInfotext(copy)).infotext).toBe(images[0]!.infotext)
     folder.remove()
+  })
+
+  test('keeps start pictures under the hash that infotexts tell', async () => {
+    const body = { init_images: [base64('init128.png')], steps: 1 }
+    const recipe = await recipeOf(
+      { ...body, override_settings: { save_init_img: true, outdir_init_images: 'kept' } },
+      'img2img',
+    )
+    await saveStartPictures(studio, recipe)
+    const [name] = readdirSync(join(data.path, 'kept'))
+    expect(await decodePicture(readFileSync(join(data.path, 'kept', name!)))).toEqual(recipe.init!.pictures[0])
+    expect((await run(recipe)).images[0]!.infotext).toContain(`Init image hash: ${name!.replace('.png', '')},`)
+    await saveStartPictures(studio, await recipeOf(body, 'img2img'))
+    expect(existsSync(join(data.path, 'outputs'))).toBe(false)
   })
 
   test('into a folder of one’s own leaves nothing else behind', async () => {

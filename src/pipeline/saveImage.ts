@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path'
-import { encodeJpeg, encodePicture } from '../image/encode.ts'
+import { md5OfPixels } from '../image/channels.ts'
+import { encodeJpeg, encodePicture, encodePng } from '../image/encode.ts'
 import { type FileNameContext, fileName } from '../image/fileName.ts'
 import { gridRows, pictureGrid } from '../image/grid.ts'
 import type { Picture, Rgb8 } from '../image/picture.ts'
@@ -32,6 +33,15 @@ export async function saveImage(
     savePicture({ studio, recipe, image, place: { ...pictures, ...saving }, basename: '', suffix }, picture)
   const firstPassPath = image.firstPass && (await save(image.firstPass, '-before-highres-fix'))
   return { path: await save(image.picture, ''), firstPassPath }
+}
+
+/** Keeps the pictures that a job starts from, where its options say so, each under the hash that infotexts tell. */
+export async function saveStartPictures({ dataDir }: Studio, { init, filing }: Recipe): Promise<void> {
+  if (filing.startFolder === undefined) return
+  const folder = resolve(dataDir, filing.startFolder)
+  for (const picture of init?.pictures ?? []) {
+    await saveWhole(join(folder, `${md5OfPixels(picture)}.png`), await encodePng(picture))
+  }
 }
 
 /** A job's pictures as one. */

@@ -20,7 +20,8 @@ export const clipRunSchema = z.strictObject({
   accumulation: count,
   /** Pictures that are drawn before training and then shown again and again, each time with another caption. */
   examples: count,
-  scenes: scenesSchema,
+  /** What drawings are made into; not needed where pictures came with captions. */
+  scenes: scenesSchema.optional(),
   optimizer: optimizerSchema,
   /** Every so many steps captions of held-out pictures look for them among 64. */
   judge: z.strictObject({ everySteps: count, pictures: count }),

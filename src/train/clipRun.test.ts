@@ -3,8 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { allOf, tinyClip, writeTinyDrawings } from '../../test/train/tinyRuns.ts'
+import type { CaptionedRow } from '../dataset/captioned/importPictures.ts'
+import { writePictureStore } from '../dataset/pictureStore.ts'
 import { openWeights } from '../files/openWeights.ts'
 import { readBytes } from '../files/readWeight.ts'
+import { filled } from '../image/picture.ts'
+import { openTokenizer } from '../pipeline/openTokenizer.ts'
 import { trainClip } from './clipRun.ts'
 import { readTrainedText, tokenTable } from './frozenParts.ts'
 import { readStepLog } from './log/stepLog.ts'
@@ -61,3 +65,23 @@ test('a trained text encoder has the rows of the words that occur and all positi
   expect(positions.data.subarray(76 * 16)).toEqual(positions.data.subarray(11 * 16, 12 * 16))
   expect(positions.data.subarray(76 * 16)).not.toEqual(positions.data.subarray(10 * 16, 11 * 16))
 })
+
+test('pictures that came with captions are learnt from as they are', async () => {
+  async function* pictures() {
+    for (let i = 0; i < 60; i++) {
+      const row: CaptionedRow = { key: `${i}`, captions: [`thing number ${i}`, `${i} of them`], part: i % 25 }
+      yield { row, picture: filled(4, 16, 16, [4 * i, 50, 90, 255]) }
+    }
+  }
+  await writePictureStore<CaptionedRow>(join(root, 'captioned'), 16, pictures())
+  const { scenes, ...rest } = tinyClip
+  const folder = join(root, 'of-captioned')
+  await allOf(trainClip({ ...rest, data: 'captioned', steps: 1 }, { dataDir: root, folder, threads: 1 }))
+  expect(losses(folder).length).toBe(1)
+  const { tokens } = readTrainedText(folder)
+  const known = new Set(tokens)
+  for (const token of openTokenizer('clip').encode('thing number 59 of them')) expect(known).toContain(token)
+
+  const drawings = trainClip(rest, { dataDir: root, folder: join(root, 'none'), threads: 1 })
+  await expect(allOf(drawings)).rejects.toThrow('scenes: missing, and the store has drawings without captions')
+}, 30_000)

@@ -1,11 +1,12 @@
 import { join, resolve } from 'node:path'
 import { type Draws, drawsFor, hashOf } from '../dataset/draws.ts'
-import type { EmojiRow } from '../dataset/emoji/buildEmojiSet.ts'
-import { captionOf, captionWords, type Scene } from '../dataset/emoji/captions.ts'
-import type { Split } from '../dataset/emoji/split.ts'
+import { type Content, captionOf, captionWords } from '../dataset/emoji/captions.ts'
 import { openPictureStore, type PictureStore } from '../dataset/pictureStore.ts'
+import type { Split } from '../dataset/split.ts'
+import type { TrainingRow } from '../dataset/trainingRow.ts'
 import { picture } from '../image/picture.ts'
 import { toPixels } from '../image/pixels.ts'
+import { ranksOf, recallAt } from '../metrics/retrieval.ts'
 import { openTokenizer } from '../pipeline/openTokenizer.ts'
 import { compile } from '../runtime/compile.ts'
 import type { Feed, Session } from '../runtime/session.ts'
@@ -16,7 +17,6 @@ import { clipScoreGraph, clipTrainingGraph, initialClip } from './clipTask.ts'
 import { cachedExamples, type ExampleCache } from './exampleCache.ts'
 import { adamw } from './optimizers/adamw.ts'
 import type { Parameters } from './parameters.ts'
-import { ranksOf, recallAt } from './retrieval.ts'
 import { type RunEvent, runTraining } from './run.ts'
 import { optimizerOptions, type RunPlaces } from './runConfig.ts'
 import { drawerOf } from './scenesConfig.ts'
@@ -29,7 +29,7 @@ const choices = 64
 export async function* trainClip(run: ClipRun, { dataDir, folder, threads }: RunPlaces): AsyncGenerator<RunEvent> {
   const { seed, text, window, picture: tower, embedding, batch } = run
   const model = { text, window, picture: tower, embedding }
-  const store = openPictureStore<EmojiRow>(resolve(dataDir, run.data))
+  const store = openPictureStore<TrainingRow>(resolve(dataDir, run.data))
   const tokenizer = openTokenizer('clip')
   const vocabulary = tokensOf(captionWords(store.rows), tokenizer)
   const read = captionReader(vocabulary, window, tokenizer)
@@ -110,7 +110,7 @@ function vocabularyEntry(vocabulary: readonly number[]) {
 export const vocabularyName = 'vocabulary'
 
 async function* drawnExamples(
-  store: PictureStore<EmojiRow>,
+  store: PictureStore<TrainingRow>,
   { seed, data, scenes, picture: { size } }: ClipRun,
   split: Split,
   count: number,
@@ -143,12 +143,14 @@ async function* drawnExamples(
 const attempts = 50
 
 /** What a picture shows as far as two captions of it must differ from those of another. */
-function contentOf({ parts }: Scene): string {
+function contentOf(content: Content): string {
+  if ('captions' in content) return content.captions[0]!
+  const { parts } = content
   return parts.map(({ noun, color, isTurned }) => (isTurned ? `${color} ${noun}` : noun)).join('+')
 }
 
 /** Numbers of scenes that show different things: a caption must not fit two pictures of a batch. */
-function distinct(scenes: readonly Scene[], count: number, draws: Draws): readonly number[] {
+function distinct(scenes: readonly Content[], count: number, draws: Draws): readonly number[] {
   const numbers: number[] = []
   const taken = new Set<string>()
   for (let attempt = 0; numbers.length < count; attempt++) {

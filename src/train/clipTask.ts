@@ -1,3 +1,4 @@
+import { type Dim, symbol } from '../graph/dim.ts'
 import { grad } from '../graph/grad.ts'
 import { matmul, mul, reduceSum, reshape, transpose } from '../graph/ops.ts'
 import { simplify } from '../graph/simplify.ts'
@@ -73,19 +74,45 @@ export function clipScoreGraph(model: ClipModel, tokens: number, batch: number):
   return simplify(graph)
 }
 
-function towers(graph: Graph, model: ClipModel, tokens: number, batch: number) {
+/** The picture encoder alone: any number of `pictures` → `vectors` [B, embedding]. */
+export function pictureVectorGraph(model: ClipModel): Graph {
+  const graph = new Graph()
+  const { scope } = trainedScope(graph, model, 1)
+  graph.output('vectors', pictureVectors(scope, model, symbol('batch')))
+  return simplify(graph)
+}
+
+/** The text encoder alone: any number of `tokens` and `ends` → `vectors` [B, embedding]. */
+export function captionVectorGraph(model: ClipModel, tokens: number): Graph {
+  const graph = new Graph()
+  const { scope } = trainedScope(graph, model, tokens)
+  graph.output('vectors', captionVectors(scope, model, tokens, symbol('batch')))
+  return simplify(graph)
+}
+
+function trainedScope(graph: Graph, model: ClipModel, tokens: number) {
   const shapes = clipShapes(model, tokens)
   const { standIn, inputs } = parameterInputs(graph, (path) => shapes.get(path))
-  const scope = new Scope({ graph, weights: noWeights, standIn, emit: trainingEmit })
-  const { size } = model.picture
-  const pictures = pictureTower(
-    scope.at('picture'),
-    graph.input('pictures', [batch, 3, size, size]),
-    model.picture,
-    model.embedding,
-  )
+  return { scope: new Scope({ graph, weights: noWeights, standIn, emit: trainingEmit }), inputs }
+}
+
+function towers(graph: Graph, model: ClipModel, tokens: number, batch: number) {
+  const { scope, inputs } = trainedScope(graph, model, tokens)
+  const pictures = pictureVectors(scope, model, batch)
+  const texts = captionVectors(scope, model, tokens, batch)
+  const parameter = (name: string): Value => scope.weight(name, [])
+  return { pictures, texts, inputs, parameter }
+}
+
+function pictureVectors(scope: Scope, { picture, embedding }: ClipModel, batch: Dim): Value {
+  const pictures = scope.graph.input('pictures', [batch, 3, picture.size, picture.size])
+  return pictureTower(scope.at('picture'), pictures, picture, embedding)
+}
+
+function captionVectors(scope: Scope, model: ClipModel, tokens: number, batch: Dim): Value {
+  const { graph } = scope
+  const { window, embedding } = model
   const { width } = model.text
-  const { window } = model
   const read = {
     tokens: graph.input('tokens', [batch, window], 'int64'),
     injected: graph.constant(new Float32Array(width), [1, 1, width]),
@@ -94,8 +121,6 @@ function towers(graph: Graph, model: ClipModel, tokens: number, batch: number) {
   const text = scope.at(prefixes.clip.slice(0, -1))
   const hidden = clipText(text, read, trainedText(model, tokens), { skip: 0 })
   const last = reduceSum(mul(hidden, reshape(graph.input('ends', [batch, window]), [batch, window, 1])), [1])
-  const projection = scope.weight('text_projection', [model.embedding, width])
-  const texts = matmul(reshape(last, [batch, width]), transpose(projection, [1, 0]))
-  const parameter = (name: string): Value => scope.weight(name, [])
-  return { pictures, texts, inputs, parameter }
+  const projection = scope.weight('text_projection', [embedding, width])
+  return matmul(reshape(last, [batch, width]), transpose(projection, [1, 0]))
 }

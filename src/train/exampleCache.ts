@@ -12,13 +12,13 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import type { Scene } from '../dataset/emoji/captions.ts'
+import type { Content } from '../dataset/emoji/captions.ts'
 import { StudioError } from '../errors.ts'
 import type { RunEvent } from './run.ts'
 
 /** Scenes and, for each, a record of equal length: pictures or latents that are made once and read at random. */
 export interface ExampleCache {
-  readonly scenes: readonly Scene[]
+  readonly scenes: readonly Content[]
   read(index: number): Uint8Array<ArrayBuffer>
   close(): void
 }
@@ -33,7 +33,7 @@ export interface ExampleMaking {
   readonly key: string
   /** Made at once. */
   readonly batch: number
-  make(from: number, to: number): Promise<readonly { readonly scene: Scene; readonly record: Uint8Array }[]>
+  make(from: number, to: number): Promise<readonly { readonly scene: Content; readonly record: Uint8Array }[]>
 }
 
 /**
@@ -59,7 +59,7 @@ export async function* cachedExamples(making: ExampleMaking): AsyncGenerator<Run
   const kept = lines.slice(0, done)
   writeFileSync(paths.scenes, kept.map((line) => `${line}\n`).join(''))
   truncateSync(paths.records, done * recordBytes)
-  const scenes = kept.map((line) => JSON.parse(line) as Scene)
+  const scenes = kept.map((line) => JSON.parse(line) as Content)
   for (let from = done; from < count; from += batch) {
     const examples = await making.make(from, Math.min(from + batch, count))
     for (const { record } of examples) {

@@ -9,7 +9,7 @@ import type { TextConfig, VaeConfig } from '../models/configs.ts'
 import { prefixes } from '../models/keys.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { entryOf, readAverages } from './checkpoint.ts'
-import { clipRunSchema, textConfigOf, vocabulary } from './clipConfig.ts'
+import { type ClipModel, clipRunSchema, textConfigOf, vocabulary } from './clipConfig.ts'
 import { vocabularyName } from './clipRun.ts'
 import type { Parameters } from './parameters.ts'
 import { checkpointPath } from './run.ts'
@@ -34,15 +34,27 @@ export interface TrainedText {
   readonly tokens: Int32Array
 }
 
-/** Reads the averaged text encoder of a run. Positions beyond the ones it was trained with are like the last of them. */
-export function readTrainedText(folder: string): TrainedText {
+/** Both encoders that a run has trained. */
+export interface TrainedClip {
+  readonly model: ClipModel
+  readonly averages: Parameters
+  readonly tokens: Int32Array
+}
+
+/** Reads the averaged encoders of a run. */
+export function readTrainedClip(folder: string): TrainedClip {
   const path = checkpointPath(folder)
   const { averages, fingerprint } = readAverages(path)
-  const model = modelIn(
-    path,
-    fingerprint,
-    clipRunSchema.pick({ text: true, window: true, picture: true, embedding: true }),
-  )
+  const schema = clipRunSchema.pick({ text: true, window: true, picture: true, embedding: true })
+  const model = modelIn(path, fingerprint, schema)
+  const entry = openWeights(path).entries.get(vocabularyName)
+  if (!entry) throw new StudioError('bad-file', `${path}: ${vocabularyName} is missing`, { field: path })
+  return { model, averages, tokens: Int32Array.from(readWeight(entry).data) }
+}
+
+/** Reads the averaged text encoder of a run. Positions beyond the ones it was trained with are like the last of them. */
+export function readTrainedText(folder: string): TrainedText {
+  const { model, averages, tokens } = readTrainedClip(folder)
   const config = textConfigOf(model)
   const weights = new Map([...averages].filter(([name]) => name.startsWith(prefixes.clip)))
   const positions = weights.get(positionTable)!
@@ -51,9 +63,7 @@ export function readTrainedText(folder: string): TrainedText {
   for (let at = 0; at < config.tokens; at++) all.set(last, at * config.width)
   all.set(positions.data)
   weights.set(positionTable, { shape: [config.tokens, config.width], data: all })
-  const entry = openWeights(path).entries.get(vocabularyName)
-  if (!entry) throw new StudioError('bad-file', `${path}: ${vocabularyName} is missing`, { field: path })
-  return { config, weights, tokens: Int32Array.from(readWeight(entry).data) }
+  return { config, weights, tokens }
 }
 
 /** Reads the averaged autoencoder of a run. */

@@ -1,6 +1,6 @@
 import { type Draws, drawsFor } from '../dataset/draws.ts'
-import type { Scene } from '../dataset/emoji/captions.ts'
-import type { DrawScene } from '../dataset/emoji/drawScene.ts'
+import type { Content } from '../dataset/emoji/captions.ts'
+import type { DrawContent } from '../dataset/emoji/drawScene.ts'
 import type { Rgb8 } from '../image/picture.ts'
 import { toPixels } from '../image/pixels.ts'
 import type { Session } from '../runtime/session.ts'
@@ -26,7 +26,7 @@ export async function encodeMeans(session: Session, pictures: readonly Rgb8[]): 
 /** Mean and deviation of each channel over the latents of some scenes. */
 export async function measureLatents(
   session: Session,
-  draw: DrawScene,
+  draw: DrawContent,
   drawsOf: (index: number) => Draws,
   count: number,
 ): Promise<LatentStatistics> {
@@ -50,7 +50,7 @@ export async function measureLatents(
 }
 
 export interface LatentCache {
-  readonly scenes: readonly Scene[]
+  readonly scenes: readonly Content[]
   /** Latents [B, z, h, w] of scenes by number. */
   latents(numbers: readonly number[]): Tensor
   close(): void
@@ -63,7 +63,7 @@ export interface LatentMaking {
   /** What the scenes depend on besides their number. */
   readonly key: string
   readonly seed: number
-  readonly draw: DrawScene
+  readonly draw: DrawContent
   readonly encoder: Session
   /** Shape of one latent. */
   readonly shape: readonly [channels: number, height: number, width: number]

@@ -27,7 +27,8 @@ export const unetRunSchema = z.strictObject({
   accumulation: count,
   /** Pictures that are drawn and encoded before training. */
   examples: count,
-  scenes: scenesSchema,
+  /** What drawings are made into; not needed where pictures came with captions. */
+  scenes: scenesSchema.optional(),
   /** Share of captions left empty, for guidance. */
   captionDropout: share,
   /** γ of min-SNR weighting; 0 weighs all timesteps alike. */

@@ -67,7 +67,8 @@ test('killed between steps and started again, a run is the one that was not, wha
 }, 60_000)
 
 test('an exported checkpoint says what it is and holds the averages in half precision', () => {
-  const { checkpoint, warnings, metadata } = inspectWeights(openWeights(model))
+  const { checkpoint, warnings, metadata, nativeSize } = inspectWeights(openWeights(model))
+  expect(nativeSize).toBe(tinySize)
   expect(warnings).toEqual([])
   expect(checkpoint).toMatchObject({
     kind: 'sd1',

@@ -1,10 +1,10 @@
 import { existsSync, mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { drawsFor } from '../dataset/draws.ts'
-import type { EmojiRow } from '../dataset/emoji/buildEmojiSet.ts'
 import { captionOf } from '../dataset/emoji/captions.ts'
-import type { Split } from '../dataset/emoji/split.ts'
 import { openPictureStore, type PictureStore } from '../dataset/pictureStore.ts'
+import type { Split } from '../dataset/split.ts'
+import type { TrainingRow } from '../dataset/trainingRow.ts'
 import { alphasCumprod } from '../diffusion/betas.ts'
 import { sha256 } from '../files/hash.ts'
 import type { WeightEntry } from '../files/weights.ts'
@@ -45,7 +45,7 @@ const residence = 'mapped'
 /** Trains a noise predictor on latents of drawn scenes and their captions. */
 export async function* trainUnet(run: UnetRun, places: RunPlaces): AsyncGenerator<RunEvent> {
   const { folder, threads, dataDir } = places
-  const store = openPictureStore<EmojiRow>(resolve(dataDir, run.data))
+  const store = openPictureStore<TrainingRow>(resolve(dataDir, run.data))
   const open: { dispose(): Promise<void> | void }[] = [{ dispose: store.close }]
   const kept = <T extends { dispose(): Promise<void> | void }>(session: T): T => {
     open.push(session)
@@ -129,7 +129,7 @@ export async function* trainUnet(run: UnetRun, places: RunPlaces): AsyncGenerato
 const measuredScenes = 512
 
 /** Takes the parts as their runs have left them, and brings the latents to mean 0 and deviation 1. */
-async function freezeParts(run: UnetRun, { dataDir, folder, threads }: RunPlaces, store: PictureStore<EmojiRow>) {
+async function freezeParts(run: UnetRun, { dataDir, folder, threads }: RunPlaces, store: PictureStore<TrainingRow>) {
   const text = readTrainedText(resolve(dataDir, run.text))
   const vae = readTrainedVae(resolve(dataDir, run.autoencoder))
   const weights = new Map<string, WeightEntry>([...vae.weights].map(([name, x]) => [name, entryOf(name, x)]))

@@ -1,8 +1,8 @@
 import { resolve } from 'node:path'
-import type { EmojiRow } from '../dataset/emoji/buildEmojiSet.ts'
 import { judgedPictures, pictureBatches } from '../dataset/emoji/pictureDraws.ts'
-import type { Split } from '../dataset/emoji/split.ts'
 import { openPictureStore } from '../dataset/pictureStore.ts'
+import type { Split } from '../dataset/split.ts'
+import type { TrainingRow } from '../dataset/trainingRow.ts'
 import type { Rgb8 } from '../image/picture.ts'
 import { toPixels } from '../image/pixels.ts'
 import { compile } from '../runtime/compile.ts'
@@ -19,7 +19,7 @@ import { initialVae, vaeReconstructionGraph, vaeTrainingGraph } from './vaeTask.
 /** Trains an autoencoder on a store of drawings. */
 export async function* trainVae(run: VaeRun, { dataDir, folder, threads }: RunPlaces): AsyncGenerator<RunEvent> {
   const { model, optimizer, seed } = run
-  const store = openPictureStore<EmojiRow>(resolve(dataDir, run.data))
+  const store = openPictureStore<TrainingRow>(resolve(dataDir, run.data))
   const residence = 'mapped'
   const judge = await compile(vaeReconstructionGraph(model, store.size), { residence, threads })
   const judged = (split: Split) => judgedPictures(store, split, run.judge.pictures)
@@ -60,8 +60,10 @@ export async function* trainVae(run: VaeRun, { dataDir, folder, threads }: RunPl
         everySteps: run.judge.everySteps,
         async measure({ averages }) {
           const known = await reconstruct(judge, heldOut, averages)
+          const values = { 'PSNR held out': known.psnr, 'latent deviation': known.deviation }
+          if (otherStyle.length === 0) return values
           const unknown = await reconstruct(judge, otherStyle, averages)
-          return { 'PSNR held out': known.psnr, 'PSNR other style': unknown.psnr, 'latent deviation': known.deviation }
+          return { ...values, 'PSNR other style': unknown.psnr }
         },
       },
     })

@@ -33,6 +33,7 @@ test('nouns leave out colours and the faces of animals', () => {
   expect(nounOf({ label: 'cat face', group: 'animals-nature' })).toBe('cat')
   expect(nounOf({ label: 'angry face', group: 'smileys-emotion' })).toBe('angry face')
   expect(nounOf({ label: 'red apple', group: 'food-drink' })).toBe('apple')
+  expect(nounOf({ label: 'automobile', group: 'travel-places' })).toBe('car')
 })
 
 test.each([

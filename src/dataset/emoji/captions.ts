@@ -1,5 +1,5 @@
 import type { Draws } from '../draws.ts'
-import type { EmojiRow } from './buildEmojiSet.ts'
+import { isCaptioned, type TrainingRow } from '../trainingRow.ts'
 import { groundWords } from './ground.ts'
 import { hueWord, typicalHues } from './hue.ts'
 import { nounOf, withArticle } from './nouns.ts'
@@ -24,8 +24,18 @@ export interface Scene {
   readonly ground: string | undefined
 }
 
-/** A caption of a scene in one of many phrasings. Colours that were changed, small sizes and grounds are always told. */
-export function captionOf({ parts, style, ground }: Scene, draws: Draws): string {
+/** A picture that came with its captions. */
+export interface CaptionedContent {
+  readonly captions: readonly string[]
+}
+
+/** What captions are made of. */
+export type Content = Scene | CaptionedContent
+
+/** A caption of a scene in one of many phrasings, or one of those a picture came with. Colours that were changed, small sizes and grounds are always told. */
+export function captionOf(content: Content, draws: Draws): string {
+  if ('captions' in content) return draws.pick(content.captions)
+  const { parts, style, ground } = content
   const names = parts.map((part) => nameOf(part, draws))
   const bare = names.length === 1 ? names[0]! : undefined
   const subject = joined(names.map(withArticle), draws)
@@ -47,7 +57,7 @@ export function captionOf({ parts, style, ground }: Scene, draws: Draws): string
 
 function nameOf({ label, noun, color, isTurned, isSmall }: Part, draws: Draws): string {
   const isColored = color !== undefined && (isTurned || draws.chance(0.3))
-  const name = isColored ? `${color} ${noun}` : draws.chance(0.3) ? noun : label.toLowerCase()
+  const name = isColored ? `${color} ${noun}` : draws.chance(0.4) ? noun : label.toLowerCase()
   return isSmall ? `${draws.pick(['small', 'tiny'])} ${name}` : name
 }
 
@@ -68,13 +78,13 @@ function someOf(tags: readonly string[], draws: Draws): readonly string[] {
 }
 
 /** Every word that captions of these drawings may contain, and a few that people use beside them. */
-export function captionWords(rows: readonly EmojiRow[]): ReadonlySet<string> {
+export function captionWords(rows: readonly TrainingRow[]): ReadonlySet<string> {
   const texts = [
     'a an the and of on in at with next to beside left right small tiny big background picture drawing icon emoji ,',
     ...typicalHues.keys(),
     ...groundWords,
     hueWord(0),
-    ...rows.flatMap((row) => [row.label, nounOf(row), row.style, ...row.tags]),
+    ...rows.flatMap((row) => (isCaptioned(row) ? row.captions : [row.label, nounOf(row), row.style, ...row.tags])),
   ]
   return new Set(texts.flatMap((text) => text.toLowerCase().split(/\s+/)))
 }

@@ -5,11 +5,11 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { filled } from '../../image/picture.ts'
 import { drawsFor } from '../draws.ts'
 import { openPictureStore, type PictureStore, writePictureStore } from '../pictureStore.ts'
+import { splitOf } from '../split.ts'
 import type { EmojiRow } from './buildEmojiSet.ts'
 import { sceneDrawer } from './drawScene.ts'
 import { hueWord } from './hue.ts'
 import { isHeldOutPair } from './nouns.ts'
-import { splitOf } from './split.ts'
 import { subjectPool } from './subjectPool.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'athanor-scenes-'))

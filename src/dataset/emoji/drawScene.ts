@@ -3,7 +3,7 @@ import { resample } from '../../image/resample.ts'
 import type { Draws } from '../draws.ts'
 import type { PictureStore } from '../pictureStore.ts'
 import type { EmojiRow } from './buildEmojiSet.ts'
-import type { Part, Scene } from './captions.ts'
+import type { Content, Part, Scene } from './captions.ts'
 import { drawGround, onGround } from './ground.ts'
 import { dominantHue, hueTurned, hueWord, typicalHues } from './hue.ts'
 import { isHeldOutPair, nounOf } from './nouns.ts'
@@ -26,6 +26,9 @@ const hueWander = 5
 
 /** Draws scenes: a drawing, or two of the same style side by side, on a ground. */
 export type DrawScene = (draws: Draws) => { readonly scene: Scene; readonly picture: Rgb8 }
+
+/** The same of anything that captions are made of. */
+export type DrawContent = (draws: Draws) => { readonly scene: Content; readonly picture: Rgb8 }
 
 /** A drawer of pictures of `size` × `size` pixels. */
 export function sceneDrawer(

@@ -13,6 +13,9 @@ type Color = readonly [red: number, green: number, blue: number]
 
 const white: Color = [255, 255, 255]
 
+/** What most drawings lie on, and captions need not mention. */
+export const whiteGround: Ground = { top: white, bottom: white, words: undefined }
+
 const named: readonly (readonly [string, Color])[] = [
   ['white', white],
   ['black', [16, 16, 18]],
@@ -38,7 +41,7 @@ const wander = 14
 
 /** White half of the time, otherwise a colour people have a word for, sometimes shaded from top to bottom. */
 export function drawGround(draws: Draws): Ground {
-  if (draws.chance(0.5)) return { top: white, bottom: white, words: undefined }
+  if (draws.chance(0.5)) return whiteGround
   const [words, color] = draws.pick(named)
   const near = () => color.map((x) => clamped(x + draws.between(-wander, wander))) as unknown as Color
   const top = near()

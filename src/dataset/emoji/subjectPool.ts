@@ -1,6 +1,6 @@
 import type { Draws } from '../draws.ts'
+import { rowsOf, type Split } from '../split.ts'
 import type { EmojiRow } from './buildEmojiSet.ts'
-import { rowsOf, type Split } from './split.ts'
 
 /** How often subjects are drawn; a small model that sees few things often learns them well. */
 export interface SubjectWeights {

@@ -32,6 +32,7 @@ export function filingOf(options: Options, endpoint: Endpoint): Filing {
       rows: rowsOf(options),
       background: options.grid_background_color,
     },
+    startFolder: options.save_init_img ? options.outdir_init_images : undefined,
     quality: options.jpeg_quality,
     webpLossless: options.webp_lossless,
     carriesInfotext: options.enable_pnginfo,

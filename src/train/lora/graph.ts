@@ -24,6 +24,8 @@ export interface LoraGraphOptions {
   /** Whether errors are multiplied with a mask before they are averaged. */
   readonly isMasked: boolean
   readonly text: TextReading
+  /** Which of the network's tensors are learnt, by name; all unless told. */
+  readonly learns?: (name: string) => boolean
   /** Without gradients, for validation. */
   readonly isForwardOnly?: boolean
 }
@@ -61,7 +63,7 @@ const trainingEmit: Emit = { ...float32Emit, attention: 'primitive' }
  * the pictures [B] and `d <name>` for each tensor.
  */
 export function loraGraph(options: LoraGraphOptions, { batch, height, width }: BatchSize): Graph {
-  const { config, weights, modules, isForwardOnly = false } = options
+  const { config, weights, modules, isForwardOnly = false, learns = () => true } = options
   const graph = new Graph()
   const network = attachNetwork(graph, modules, weights, options)
   const emit = isForwardOnly ? float32Emit : trainingEmit
@@ -79,8 +81,12 @@ export function loraGraph(options: LoraGraphOptions, { batch, height, width }: B
   graph.output('loss', loss)
   graph.output('errors', errors)
   if (isForwardOnly) return simplify(graph)
-  const gradients = grad(loss, [...network.inputs.values()])
-  for (const [i, name] of [...network.inputs.keys()].entries()) graph.output(`d ${name}`, gradients[i]!)
+  const learnt = [...network.inputs].filter(([name]) => learns(name))
+  const gradients = grad(
+    loss,
+    learnt.map(([, input]) => input),
+  )
+  for (const [i, [name]] of learnt.entries()) graph.output(`d ${name}`, gradients[i]!)
   return simplify(graph)
 }
 
