@@ -3,7 +3,7 @@ import { Command, Option } from 'commander'
 import { importPictures } from '../dataset/captioned/importPictures.ts'
 import { buildEmojiSet } from '../dataset/emoji/buildEmojiSet.ts'
 import { cropCommand, splitCommand } from './datasetCrop.ts'
-import { excludeCommand, importCommand, includeCommand, reportCommand } from './datasetReport.ts'
+import { excludeCommand, includeCommand, prepareCommand, reportCommand } from './datasetReport.ts'
 import { tagCommand } from './datasetTag.ts'
 import { tagsCommand } from './datasetTags.ts'
 import { wholeNumber } from './numbers.ts'
@@ -19,7 +19,7 @@ interface EmojiOptions {
 export function datasetCommand(): Command {
   const command = new Command('dataset').description('Prepare pictures to train on.')
   const parts = [
-    importCommand,
+    prepareCommand,
     reportCommand,
     excludeCommand,
     includeCommand,

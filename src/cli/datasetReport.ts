@@ -14,23 +14,23 @@ import { progressBar } from './progressBar.ts'
 /** How every command of a set finds its captions. */
 export const captionExtension = ['--caption-extension <ext>', 'of captions (default: .txt, or .caption)'] as const
 
-interface ImportCommandOptions {
+interface PrepareOptions {
   readonly out: string
   readonly repeats?: number
   readonly name?: string
   readonly captionExtension?: string
 }
 
-/** `dataset import`: a copy that every trainer reads alike. */
-export function importCommand(): Command {
-  return new Command('import')
+/** `dataset prepare`: a copy that every trainer reads alike. */
+export function prepareCommand(): Command {
+  return new Command('prepare')
     .description('Copy pictures and captions into <repeats>_<name> folders: upright, whole, of 8 bits.')
     .argument('<folder>', 'pictures, or the parent of <repeats>_<name> folders')
     .requiredOption('-o, --out <dir>', 'the set’s new folder')
     .option('--repeats <n>', 'how often each picture is drawn in an epoch', wholeNumber)
     .option('--name <name>', 'what the pictures show')
     .option(...captionExtension)
-    .action(async (folder: string, { out, repeats, name, captionExtension }: ImportCommandOptions) => {
+    .action(async (folder: string, { out, repeats, name, captionExtension }: PrepareOptions) => {
       const bar = progressBar(process.stderr, true)
       const set = openSet(folder, { captionExtension })
       const done = await importSet(set, { out, repeats, name, onProgress: bar.update }).finally(bar.stop)

@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs'
-import { isAbsolute, join } from 'node:path'
+import { basename, dirname, isAbsolute, join } from 'node:path'
 import { badFile } from '../files/badFile.ts'
 import { readPlainJson } from '../files/plainJson.ts'
 import { replaceFile } from '../files/replaceFile.ts'
 
 /** The file in a set's folder that lists pictures left out of it, which themselves stay where they are. */
-const excludedFile = 'excluded.json'
+const excludedFile = 'excluded-pictures.json'
 
 /** Pictures left out of a set, by their path below it, with the reason. */
 export type Exclusions = ReadonlyMap<string, string>
@@ -28,4 +28,11 @@ export function writeExclusions(root: string, excluded: Exclusions): void {
   const sorted = [...excluded].sort(([a], [b]) => (a < b ? -1 : 1))
   const text = `${JSON.stringify({ excluded: Object.fromEntries(sorted) }, null, 2)}\n`
   replaceFile(join(root, excludedFile), [new TextEncoder().encode(text)])
+}
+
+/** Whether pictures of a folder are left out, by its own list or, where it is one of several, by that of the set. */
+export function excludedIn(folder: string): (file: string) => boolean {
+  const own = readExclusions(folder)
+  const ofSet = readExclusions(dirname(folder))
+  return (file) => own.has(file) || ofSet.has(`${basename(folder)}/${file}`)
 }

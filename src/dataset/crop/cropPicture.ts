@@ -1,9 +1,8 @@
 import { StudioError } from '../../errors.ts'
-import { areaResize } from '../../image/areaResize.ts'
-import { type Box, type Channels, crop, type Picture, picture, type Rgb8 } from '../../image/picture.ts'
-import { resample } from '../../image/resample.ts'
+import { type Box, crop, type Picture, type Rgb8 } from '../../image/picture.ts'
 import type { Size } from '../buckets.ts'
 import type { Face } from '../faces/face.ts'
+import { sizedTo } from '../framing.ts'
 import { type FocalPoint, type FocalWeights, focalPoint, windowAround } from './focalPoint.ts'
 
 /** A piece cut out of a picture, and where it lay: in pixels of `scaled`, the picture brought to size. */
@@ -53,7 +52,7 @@ export function cropBox(source: Rgb8, box: Box, size?: Size): Cut {
     )
   }
   const cut = cutOf(source, box)
-  return size ? { ...cut, picture: resized(cut.picture, size[0], size[1]) } : cut
+  return size ? { ...cut, picture: sizedTo(cut.picture, size[0], size[1], undefined) } : cut
 }
 
 export interface SplitOptions {
@@ -127,18 +126,6 @@ export function autoSize(source: Picture, options: AutoSizeOptions): Size | unde
   return best?.size
 }
 
-/** The picture as a mirror shows it. */
-export function mirrored<C extends Channels>({ channels, width, height, data }: Picture<C>): Picture<C> {
-  const result = picture(channels, width, height)
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      const from = (y * width + width - 1 - x) * channels
-      for (let c = 0; c < channels; c++) result.data[(y * width + x) * channels + c] = data[from + c]!
-    }
-  }
-  return result
-}
-
 /** A sliver that shall cover a square would become a picture of any length. */
 const mostPixels = 100_000_000
 
@@ -156,11 +143,5 @@ function cover(source: Rgb8, width: number, height: number): Rgb8 {
       `a picture of ${source.width}×${source.height} is too narrow for ${width}×${height}: it would become ${w}×${h}`,
     )
   }
-  return resized(source, Math.max(width, w), Math.max(height, h))
-}
-
-function resized(source: Rgb8, width: number, height: number): Rgb8 {
-  if (source.width === width && source.height === height) return source
-  const shrinks = source.width >= width && source.height >= height
-  return shrinks ? areaResize(source, width, height) : resample(source, width, height, 'lanczos')
+  return sizedTo(source, Math.max(width, w), Math.max(height, h), undefined)
 }

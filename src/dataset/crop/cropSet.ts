@@ -8,6 +8,7 @@ import { encodePng } from '../../image/encode.ts'
 import type { Box, Rgb8 } from '../../image/picture.ts'
 import type { Size } from '../buckets.ts'
 import type { FindFaces } from '../faces/face.ts'
+import { mirrored } from '../framing.ts'
 import { includedPictures, type PictureSet, type SetPicture } from '../pictureSet.ts'
 import {
   type AutoSizeOptions,
@@ -16,7 +17,6 @@ import {
   cropBox,
   cropCenter,
   cropFocal,
-  mirrored,
   type SplitOptions,
   splitOversized,
 } from './cropPicture.ts'

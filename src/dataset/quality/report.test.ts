@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { decodePicture } from '../../image/decode.ts'
@@ -21,6 +21,7 @@ import { drawsFor } from '../draws.ts'
 import { readExclusions, writeExclusions } from '../exclusions.ts'
 import { importSet } from '../importSet.ts'
 import { openSet } from '../pictureSet.ts'
+import { captionedPictures } from '../trainingFolder.ts'
 import { reportPage } from './html.ts'
 import { type PictureReport, type ReportOptions, reportOn, type SetReport } from './report.ts'
 
@@ -141,11 +142,16 @@ test('one weak sign leaves nothing out, a failure does, and the list can be take
   const set = openSet(root)
   expect(set.excluded.get('3_cat/tiny.png')).toContain('resolution 0.625')
   expect(existsSync(join(subset, 'tiny.png'))).toBe(true)
+  rmSync(join(subset, 'blur.txt'))
+  const trained = () => captionedPictures(subset, undefined).map(({ path }) => basename(path))
+  expect(trained()).not.toContain('tiny.png')
+  expect(trained()).toContain('b.png')
   writeExclusions(root, new Map())
   expect(openSet(root).excluded.size).toBe(0)
-  writeFileSync(join(root, 'excluded.json'), '{"excluded": {"../../x.png": "y"}}')
+  expect(trained()).toContain('tiny.png')
+  writeFileSync(join(root, 'excluded-pictures.json'), '{"excluded": {"../../x.png": "y"}}')
   expect(() => readExclusions(root)).toThrow('lies outside the folder')
-  rmSync(join(root, 'excluded.json'))
+  rmSync(join(root, 'excluded-pictures.json'))
 })
 
 test('the page holds its pictures and harms nobody by a caption', async () => {

@@ -31,6 +31,13 @@ export function readLabels(folder: string): Labels {
   if (existsSync(csv!)) return { family: 'wd', labels: wdLabels(csv!) }
   if (existsSync(mapping!)) return { family: 'cl', labels: clLabels(mapping!) }
   if (existsSync(list!)) return { family: 'deepdanbooru', labels: plainLabels(list!) }
+  if (existsSync(join(folder, 'vocab.txt'))) {
+    throw new StudioError(
+      'unsupported',
+      `${folder}: looks like BLIP or another model that writes sentences, which is not run yet; expected a tagger (WD14, CL, DeepDanbooru)`,
+      { field: folder },
+    )
+  }
   throw new StudioError(
     'missing-file',
     `${folder}: expected the tagger’s words beside it: selected_tags.csv (WD14), tag_mapping.json (CL) or tags.txt (DeepDanbooru)`,

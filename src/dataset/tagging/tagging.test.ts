@@ -132,6 +132,8 @@ test('models and lists that do not fit are refused with the file and what was ex
   await expect(open(join(root, 'bare'))).rejects.toThrow('expected one .onnx file')
   copyFileSync(join(root, 'wd', 'model.onnx'), join(root, 'bare', 'model.onnx'))
   await expect(open(join(root, 'bare'))).rejects.toThrow('selected_tags.csv')
+  writeFileSync(join(root, 'bare', 'vocab.txt'), '[PAD]')
+  await expect(open(join(root, 'bare'))).rejects.toThrow('BLIP')
   writeFileSync(join(root, 'bare', 'selected_tags.csv'), 'tag_id,name,category\n1,a,0\n')
   await expect((await open(join(root, 'bare'))).score(colour)).rejects.toThrow('4 numbers, but its list has 1 words')
   writeFileSync(join(root, 'bare', 'selected_tags.csv'), 'tag_id,name,category\n1,a,constructor\n')
