@@ -15,7 +15,7 @@ import { judge, verifiableRequest } from '../../pipeline/verify.ts'
 import { recipeFromRequest } from '../../pipeline/wire/recipeFromRequest.ts'
 import { hangUp, userOf } from '../caller.ts'
 import { systemInfo } from '../operations/systemInfo.ts'
-import type { NativeServices } from './plugin.ts'
+import type { NativeServices } from './nativeServices.ts'
 import { errors } from './replies.ts'
 import { Models, ref, System, Verdict } from './schemas.ts'
 
