@@ -7,8 +7,8 @@ import { builtInUpscalers, Library } from './library.ts'
 import { type Model, openModel } from './model.ts'
 import { modelUpscaler } from './modelUpscaler.ts'
 import { NetworkShelf } from './networks.ts'
-import { OptionsFile } from './optionsFile.ts'
 import { openTokenizer } from './openTokenizer.ts'
+import { OptionsFile } from './optionsFile.ts'
 import { tryPrediction } from './predictionTrial.ts'
 import type { FileIdentity, ModelFiles, Noise, UpscalerTiles } from './recipe.ts'
 import { SessionPool } from './sessionPool.ts'
@@ -112,4 +112,3 @@ export class Studio {
 export function openStudio(dataDir: string, settings: StudioSettings = {}): Studio {
   return new Studio(dataDir, settings)
 }
-

@@ -74,7 +74,12 @@ class Stager {
     if (this.#saves.pictures && (!this.#context.interrupt.aborted || this.#saves.incomplete)) {
       const plan = async (which: 'picture' | 'first pass', name: string) =>
         saving.push(
-          await stagePlan(await pictureFile(this.#studio, recipe, image, which), name, which === 'picture', this.#stageFile),
+          await stagePlan(
+            await pictureFile(this.#studio, recipe, image, which),
+            name,
+            which === 'picture',
+            this.#stageFile,
+          ),
         )
       if (image.firstPass) await plan('first pass', `${index}-first-saved`)
       await plan('picture', `${index}-saved`)

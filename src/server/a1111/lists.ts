@@ -140,7 +140,7 @@ export async function embeddingList(studio: Studio) {
   const loaded: Record<string, EmbeddingReply> = {}
   const skipped: Record<string, EmbeddingReply> = {}
   for (const { stem, path } of library.embeddings()) {
-    const read = await readEmbedding(stem, path).catch(() => undefined)
+    const read = await readEmbedding({ name: stem, path, hash: undefined, isBundled: false }).catch(() => undefined)
     if (!read) continue
     const [vectors = 0, own = 0] = read.vectors.shape
     const shape = own + (read.vectorsG?.shape[1] ?? 0)
