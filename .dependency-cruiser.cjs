@@ -8,6 +8,10 @@ const floors = [
   ['lora'],
   ['pipeline'],
   ['dataset', 'metrics', 'train'],
+  ['jobs', 'gallery'],
+  ['worker'],
+  ['server'],
+  ['client'],
   ['cli'],
 ]
 

@@ -1,26 +1,24 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { StudioError } from '../errors.ts'
+import { version } from '../version.ts'
 import { datasetCommand } from './dataset.ts'
 import { generateCommand } from './generate.ts'
 import { inspectCommand } from './inspect.ts'
 import { loraToolsCommand } from './lora.ts'
 import { measureCommand } from './measure.ts'
+import { serveCommand } from './serve.ts'
 import { trainCommand } from './train.ts'
 import { verifyCommand } from './verify.ts'
 
 // The native runtime reads this when it loads, which is long after this line.
 process.env.ORT_DISABLE_TELEMETRY = '1'
 
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-  version: string
-}
-
 const program = new Command('athanor')
-  .description('A Stable Diffusion studio: from a checkpoint and a prompt to a picture.')
+  .description('A Stable Diffusion studio. Without a command it starts the server.')
   .version(version)
   .showHelpAfterError('(--help explains every option)')
+  .addCommand(serveCommand(), { isDefault: true })
   .addCommand(generateCommand())
   .addCommand(datasetCommand())
   .addCommand(inspectCommand())

@@ -1,11 +1,10 @@
 import { Command, Option } from 'commander'
 import { StudioError } from '../errors.ts'
 import { toRgb } from '../image/channels.ts'
-import { comparePictures, type Difference } from '../image/comparePictures.ts'
 import { decodePicture } from '../image/decode.ts'
 import { generate } from '../pipeline/generate.ts'
-import type { Recipe } from '../pipeline/recipe.ts'
 import type { Studio } from '../pipeline/studio.ts'
+import { closePsnr, judge, type Verdict } from '../pipeline/verify.ts'
 import { recipeFromRequest } from '../pipeline/wire/recipeFromRequest.ts'
 import { onInterrupt } from './interrupt.ts'
 import { collect } from './numbers.ts'
@@ -21,16 +20,6 @@ interface VerifyOptions extends StudioOptions {
   readonly init?: readonly string[]
   readonly mask?: string
 }
-
-/** Whether a picture is what its infotext says. */
-interface Verdict extends Difference {
-  readonly verdict: 'equal' | 'close' | 'different'
-  /** What may explain a difference, in words. */
-  readonly reasons: readonly string[]
-}
-
-/** Decibels from which two renderings differ by no more than rounding does in different programs. */
-const closePsnr = 40
 
 /** `verify`: renders a picture again from its own infotext and compares. */
 export function verifyCommand(): Command {
@@ -83,24 +72,12 @@ async function verify(path: string, studio: Studio, options: VerifyOptions): Pro
   try {
     for await (const event of generate(studio, recipe, { signal })) {
       if (event.kind === 'step') bar.update(event.step, event.steps, event.pass === 'hires' ? 'hires' : 'steps')
-      else return judge(comparePictures(original, event.image.picture), recipe)
+      else return judge(original, event.image.picture, recipe)
     }
   } finally {
     bar.stop()
   }
   throw new Error('internal: a recipe without a picture')
-}
-
-function judge(difference: Difference, recipe: Recipe): Verdict {
-  const { largest, psnr, sameSize } = difference
-  const verdict = largest === 0 ? 'equal' : sameSize && psnr >= closePsnr ? 'close' : 'different'
-  const reasons = [...recipe.notes]
-  if (!sameSize) reasons.push('the two pictures differ in size')
-  else if (verdict === 'close') reasons.push('the differences are those of rounding, as between programs or devices')
-  else if (verdict === 'different') {
-    reasons.push('the picture was changed afterwards, or made with files or settings that its text does not tell')
-  }
-  return { ...difference, verdict, reasons }
 }
 
 function inWords({ verdict, psnr, largest, mean, sameSize, reasons }: Verdict): string {

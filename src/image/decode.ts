@@ -69,6 +69,18 @@ export async function decodePicture(
   return isOpaque(four) ? toRgb(four) : four
 }
 
+/** A small WebP of a picture, at most `side` wide and high, its text left out. */
+export async function thumbnail(bytes: Uint8Array, side: number): Promise<Uint8Array> {
+  if (pictureFormat(bytes) === undefined) throw new StudioError('bad-file', 'picture: expected a picture')
+  const small = sharp(bytes, { limitInputPixels: decodeLimits.maxPixels, pages: 1 })
+    .autoOrient()
+    .timeout({ seconds: longestDecodeSeconds })
+    .resize(side, side, { fit: 'inside', withoutEnlargement: true })
+    .webp({ quality: 80 })
+    .toBuffer()
+  return refuseUnreadable('picture', small)
+}
+
 /** Width and height of the picture in a file, upright by its EXIF orientation, from the header alone. */
 export async function pictureSize(path: string): Promise<{ readonly width: number; readonly height: number }> {
   const bytes = await readPictureFile(path, decodeLimits.maxBytes)

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { link, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { StudioError } from '../errors.ts'
 import type { Picture } from './picture.ts'
@@ -32,22 +32,55 @@ export async function nextNumber(directory: string, basename: string): Promise<n
 
 /** Saves bytes under the next free number and returns the path. The file appears whole or not at all. */
 export async function saveNumbered(file: NumberedFile, bytes: Uint8Array | string): Promise<string> {
-  const { directory, basename, decoration, extension } = file
+  const { directory } = file
   await translateErrors(directory, () => mkdir(directory, { recursive: true }))
-  return throughTemporary(directory, bytes, async (temporary) => {
-    const first = await nextNumber(directory, basename)
-    for (let number = first; number < first + attempts; number++) {
-      const counter =
-        basename === '' ? String(number).padStart(5, '0') : `${basename}-${String(number).padStart(4, '0')}`
-      const stem = decoration === '' ? counter : `${counter}-${decoration}`
-      const path = join(directory, `${shortened(stem, `.${extension}`)}.${extension}`)
-      if (!(await reserve(path))) continue
+  return throughTemporary(directory, bytes, (temporary) =>
+    placeNumbered(file, async (path) => {
+      if (!(await reserve(path))) return false
       await rename(temporary, path)
-      return path
+      return true
+    }),
+  )
+}
+
+/** Offers paths under the next free numbers until `place` has taken one, and returns that. */
+export async function placeNumbered(
+  { directory, basename, decoration, extension }: NumberedFile,
+  place: (path: string) => Promise<boolean>,
+): Promise<string> {
+  const first = await nextNumber(directory, basename)
+  for (let number = first; number < first + attempts; number++) {
+    const counter = basename === '' ? String(number).padStart(5, '0') : `${basename}-${String(number).padStart(4, '0')}`
+    const stem = decoration === '' ? counter : `${counter}-${decoration}`
+    const path = join(directory, `${shortened(stem, `.${extension}`)}.${extension}`)
+    if (await place(path)) return path
+  }
+  throw new StudioError('no-space', `${directory}: no free number after ${first}`, { field: directory })
+}
+
+/** Gives a file a second name where nothing has that name yet; false where something has. It appears whole. */
+export async function placeFile(source: string, path: string): Promise<boolean> {
+  const directory = dirname(path)
+  return translateErrors(directory, async () => {
+    await mkdir(directory, { recursive: true })
+    try {
+      await link(source, path)
+      return true
+    } catch (cause) {
+      const { code } = cause as NodeJS.ErrnoException
+      if (code === 'EEXIST') return false
+      if (code === undefined || !unlinkable.has(code)) throw cause
     }
-    throw new StudioError('no-space', `${directory}: no free number after ${first}`, { field: directory })
+    return throughTemporary(directory, await readFile(source), async (temporary) => {
+      if (!(await reserve(path))) return false
+      await rename(temporary, path)
+      return true
+    })
   })
 }
+
+/** What file systems say that know no second names, or none from elsewhere. */
+const unlinkable: ReadonlySet<string> = new Set(['EXDEV', 'EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK'])
 
 /** Writes a file whole or not at all: into a temporary one beside it, which is then renamed. */
 export async function saveWhole(path: string, bytes: Uint8Array | string): Promise<void> {

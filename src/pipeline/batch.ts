@@ -9,7 +9,7 @@ import { hiresStart } from './hiresStart.ts'
 import { asWritten } from './infotext.ts'
 import { pasteUnmasked, type StartState } from './initLatent.ts'
 import type { Seen } from './inpaintingChannels.ts'
-import { adaptModel, type Job, noteNetworks, notePrompts, preparePainter } from './job.ts'
+import { adaptModel, isCutShort, type Job, noteNetworks, notePrompts, preparePainter } from './job.ts'
 import { latentUpscalers } from './latentUpscale.ts'
 import type { Hires, Recipe } from './recipe.ts'
 import { callsOf, layOutPass, noiseOf, noteSampler } from './sampling.ts'
@@ -47,7 +47,7 @@ export async function* sampleBatch(
   if (hires?.firstPicture) return yield* hiresPass(job, batch, hires, painter, undefined)
   const original = start?.latentsOf(batch)
   const first = yield* firstPass(job, batch, painter, timeline, start, original)
-  if (!hires || job.interrupt?.aborted) return { ...first, original, firstPass: undefined }
+  if (!hires || isCutShort(job)) return { ...first, original, firstPass: undefined }
   return yield* hiresPass(job, batch, hires, first.painter, first.latent)
 }
 

@@ -8,14 +8,15 @@ import type { WeightEntry } from '../files/weights.ts'
 import { writeSafetensors } from '../files/writeSafetensors.ts'
 import { toRgb } from '../image/channels.ts'
 import { decodePicture } from '../image/decode.ts'
-import type { Picture } from '../image/picture.ts'
+import type { Picture, Rgb8 } from '../image/picture.ts'
 import { fromPixels } from '../image/pixels.ts'
 import { readInfotext } from '../image/readInfotext.ts'
 import { fitPicture } from '../image/resizeMode.ts'
 import { approximateColours } from '../models/approxColours.ts'
 import { type ModelConfig, sd2 } from '../models/configs.ts'
 import { modelLayout } from '../models/layout.ts'
-import { tensor } from '../tensor/tensor.ts'
+import { type Tensor, tensor } from '../tensor/tensor.ts'
+import { autoencoder } from './autoencoder.ts'
 import { type GenerateOptions, generate, type Progress, type Result } from './generate.ts'
 import { previewPictures } from './preview.ts'
 import type { Recipe } from './recipe.ts'
@@ -172,6 +173,26 @@ describe('whoever asks to stop', () => {
     }
     expect(rest).toEqual(['image'])
     expect(result).toMatchObject({ isInterrupted: true, images: [{ index: 0 }] })
+  })
+
+  test('by skipping gets what the batch has reached, and the next batches whole', async () => {
+    const recipe = await recipeOf({ steps: 4, n_iter: 3 })
+    const skip = { isMade: false }
+    const steps: number[] = []
+    const pictures: Rgb8[] = []
+    let reached: Tensor | undefined
+    for await (const event of generate(studio, recipe, { skip })) {
+      if (event.kind === 'image') pictures.push(event.image.picture)
+      else steps.push(event.batch)
+      if (event.kind === 'step' && event.batch === 1 && event.step === 2) {
+        skip.isMade = true
+        reached = event.denoised
+      }
+    }
+    expect(steps).toEqual([0, 0, 0, 0, 1, 1, 2, 2, 2, 2])
+    const vae = autoencoder(studio.model(recipe), recipe, studio.pool)
+    expect(pictures).toHaveLength(3)
+    expect(pictures[1]).toEqual(fromPixels(await vae.decode(reached!))[0])
   })
 })
 

@@ -9,7 +9,7 @@ import { hiresFacts, softInpaintingFacts } from './facts.ts'
 import { finishPictures } from './finish.ts'
 import { type Facts, type Framing, infotextOf } from './infotext.ts'
 import { type StartState, startFrom } from './initLatent.ts'
-import { checkCancelled, type Job } from './job.ts'
+import { checkCancelled, type Job, type SkipRequest } from './job.ts'
 import type { Recipe } from './recipe.ts'
 import { usesEtaSeedDelta } from './sampling.ts'
 import type { Studio } from './studio.ts'
@@ -53,13 +53,15 @@ export interface GenerateOptions {
   readonly signal?: AbortSignal
   /** Ends the job before its next step with what it has reached: the pictures so far and the one being painted. */
   readonly interrupt?: AbortSignal
+  /** Ends the current batch before its next step with what it has reached. */
+  readonly skip?: SkipRequest
 }
 
 /** Makes the pictures of a recipe, telling of every step and every picture. */
 export async function* generate(
   studio: Studio,
   recipe: Recipe,
-  { signal, interrupt }: GenerateOptions = {},
+  { signal, interrupt, skip }: GenerateOptions = {},
 ): AsyncGenerator<Progress, Result> {
   const models = [
     recipe,
@@ -69,7 +71,7 @@ export async function* generate(
   await studio.keepOnly(models.map(({ checkpoint }) => checkpoint))
   const jobTime = new Date()
   const facts: Facts = new Map()
-  const job: Job = { studio, recipe, facts, embeddings: await readEmbeddings(recipe), signal, interrupt }
+  const job: Job = { studio, recipe, facts, embeddings: await readEmbeddings(recipe), signal, interrupt, skip }
   checkCancelled(job)
   for (const files of models) await studio.settledModel(files)
   const start = await startOf(job)
@@ -93,6 +95,7 @@ export async function* generate(
       yield { kind: 'image', image }
     }
     if (interrupt?.aborted) break
+    if (skip) skip.isMade = false
     checkCancelled(job)
   }
 

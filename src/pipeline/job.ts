@@ -21,6 +21,18 @@ export interface Job {
   readonly signal: AbortSignal | undefined
   /** Ends sampling before the next step; what has been reached becomes the picture. */
   readonly interrupt: AbortSignal | undefined
+  /** Ends the sampling of the current batch in the same way. */
+  readonly skip: SkipRequest | undefined
+}
+
+/** A wish to go on with the next batch; the job takes it back when the batch has ended. */
+export interface SkipRequest {
+  isMade: boolean
+}
+
+/** Whether sampling is to end with what it has reached. */
+export function isCutShort({ interrupt, skip }: Pick<Job, 'interrupt' | 'skip'>): boolean {
+  return interrupt?.aborted === true || skip?.isMade === true
 }
 
 /** A picture's prompts, tags included. */

@@ -14,6 +14,8 @@ import type { Studio } from './studio.ts'
 /** How a picture is saved where it is not as the recipe says. */
 export type Saving = Partial<FilePlace>
 
+const firstPassSuffix = '-before-highres-fix'
+
 /** What was written for one picture. */
 export interface SavedImage {
   readonly path: string
@@ -31,7 +33,7 @@ export async function saveImage(
   const { pictures } = recipe.filing
   const save = (picture: Picture, suffix: string) =>
     savePicture({ studio, recipe, image, place: { ...pictures, ...saving }, basename: '', suffix }, picture)
-  const firstPassPath = image.firstPass && (await save(image.firstPass, '-before-highres-fix'))
+  const firstPassPath = image.firstPass && (await save(image.firstPass, firstPassSuffix))
   return { path: await save(image.picture, ''), firstPassPath }
 }
 
@@ -79,8 +81,31 @@ function spokesman(batchSize: number, images: readonly GeneratedImage[]): Genera
   return images[Math.floor((images.length - 1) / batchSize) * batchSize]!
 }
 
+/** A picture as it is to be saved. */
+export interface PictureFile {
+  readonly bytes: Uint8Array
+  readonly directory: string
+  /** `grid` and the like for what is counted apart; empty for pictures. */
+  readonly basename: string
+  /** The name without number and extension. */
+  readonly name: string
+  readonly extension: string
+  /** The next free number goes before the name. */
+  readonly isNumbered: boolean
+  /** Files beside it, by their extensions: a copy to share, the infotext. */
+  readonly companions: readonly Companion[]
+}
+
+interface Companion {
+  readonly extension: string
+  readonly bytes: Uint8Array
+}
+
+/** What of a studio says where pictures are saved. */
+export type SavingStudio = Pick<Studio, 'dataDir' | 'library' | 'styles'>
+
 interface Destination {
-  readonly studio: Studio
+  readonly studio: SavingStudio
   readonly recipe: Recipe
   /** Whose infotext, seed and place in the job the file tells. */
   readonly image: GeneratedImage
@@ -89,7 +114,21 @@ interface Destination {
   readonly suffix: string
 }
 
-async function savePicture(destination: Destination, picture: Picture): Promise<string> {
+/** A picture of a job, or what it was before it was enlarged, encoded and named as its recipe says. */
+export function pictureFile(
+  studio: SavingStudio,
+  recipe: Recipe,
+  image: GeneratedImage,
+  which: 'picture' | 'first pass',
+): Promise<PictureFile> {
+  const isFirst = which === 'first pass'
+  const suffix = isFirst ? firstPassSuffix : ''
+  const picture = isFirst ? image.firstPass : image.picture
+  if (!picture) throw new Error('internal: a first pass that was not kept')
+  return fileOf({ studio, recipe, image, place: recipe.filing.pictures, basename: '', suffix }, picture)
+}
+
+async function fileOf(destination: Destination, picture: Picture): Promise<PictureFile> {
   const { studio, recipe, image, place, basename, suffix } = destination
   const { quality, webpLossless, carriesInfotext, hasTextFile, sharing } = recipe.filing
   const infotext = carriesInfotext ? image.infotext : undefined
@@ -100,20 +139,28 @@ async function savePicture(destination: Destination, picture: Picture): Promise<
     resolve(studio.dataDir, place.folder),
     place.subfolder === '' ? '' : fileName(place.subfolder, context),
   )
-  const isNumbered = place.isNumbered || name === ''
+  const copy = sharing && sharingCopy(picture, bytes.length, sharing)
+  const companions: Companion[] = [
+    ...(copy ? [{ extension: 'jpg', bytes: await encodeJpeg(copy, { quality, infotext }) }] : []),
+    ...(hasTextFile ? [{ extension: 'txt', bytes: Buffer.from(`${image.infotext}\n`) }] : []),
+  ]
+  return { bytes, directory, basename, name, extension, isNumbered: place.isNumbered || name === '', companions }
+}
+
+async function savePicture(destination: Destination, picture: Picture): Promise<string> {
+  const file = await fileOf(destination, picture)
+  const { bytes, directory, basename, name, extension, isNumbered, companions } = file
   const path = isNumbered
     ? await saveNumbered({ directory, basename, decoration: name, extension }, bytes)
     : join(directory, `${name}.${extension}`)
   if (!isNumbered) await saveWhole(path, bytes)
-
-  const withExtension = (other: string) => `${path.slice(0, -extension.length)}${other}`
-  const copy = sharing && sharingCopy(picture, bytes.length, sharing)
-  if (copy) await saveWhole(withExtension('jpg'), await encodeJpeg(copy, { quality, infotext }))
-  if (hasTextFile) await saveWhole(withExtension('txt'), `${image.infotext}\n`)
+  for (const companion of companions) {
+    await saveWhole(`${path.slice(0, -extension.length)}${companion.extension}`, companion.bytes)
+  }
   return path
 }
 
-function contextOf(studio: Studio, recipe: Recipe, image: GeneratedImage, picture: Picture): FileNameContext {
+function contextOf(studio: SavingStudio, recipe: Recipe, image: GeneratedImage, picture: Picture): FileNameContext {
   const { images, batchSize, checkpoint, init, hires } = recipe
   const plan = images[image.index]
   if (!plan) throw new Error(`internal: no picture ${image.index} in a job of ${images.length}`)

@@ -60,6 +60,11 @@ export class Studio {
     return model
   }
 
+  /** Paths of the checkpoints in memory, the one opened first at the front. */
+  get heldCheckpoints(): readonly string[] {
+    return this.#models.map(({ checkpoint }) => checkpoint.path)
+  }
+
   /** A checkpoint of which it is known what it predicts: where its files do not say, a trial does. */
   async settledModel(files: ModelFiles): Promise<Model> {
     const model = this.model(files)

@@ -5,7 +5,7 @@ import { type Autoencoder, autoencoder } from './autoencoder.ts'
 import type { Batch } from './batches.ts'
 import type { Timeline } from './conditioning.ts'
 import { inpaintingChannels, type Seen } from './inpaintingChannels.ts'
-import { adaptModel, checkCancelled, type Job, type Prompts, preparePainter } from './job.ts'
+import { adaptModel, checkCancelled, isCutShort, type Job, type Prompts, preparePainter } from './job.ts'
 import { type LaidOutPass, runPass } from './sampling.ts'
 import { conditioner, type Painter, type Takeover } from './source.ts'
 
@@ -74,7 +74,7 @@ export async function* walk(job: Job, batch: Batch, walk: Walk): AsyncGenerator<
   let step = 0
   checkCancelled(job)
   for await (const { x: next, denoised } of steps) {
-    latent = job.interrupt?.aborted ? denoised : next
+    latent = next
     step++
     yield {
       kind: 'step',
@@ -89,7 +89,10 @@ export async function* walk(job: Job, batch: Batch, walk: Walk): AsyncGenerator<
     // The runtime holds the thread while it computes: signals and other callers get their turn here.
     await setImmediate()
     checkCancelled(job)
-    if (job.interrupt?.aborted) break
+    if (isCutShort(job) && step < laidOut.plan.steps) {
+      latent = denoised
+      break
+    }
   }
   for (const [key, fact] of conditioned.lateFacts) facts.set(key, fact)
   if (latent.data.every(Number.isNaN)) {

@@ -163,7 +163,15 @@ async function opened(id: string) {
   const recipe = await recipeFromRequest(requestOf(each), each.endpoint, studio())
   const facts = new Map()
   const embeddings = await readEmbeddings(recipe)
-  const job: Job = { studio: studio(), recipe, facts, embeddings, signal: undefined, interrupt: undefined }
+  const job: Job = {
+    studio: studio(),
+    recipe,
+    facts,
+    embeddings,
+    signal: undefined,
+    interrupt: undefined,
+    skip: undefined,
+  }
   const model = studio().model(recipe)
   const adapted = await adaptModel(job, model, recipe.images[0]!.prompt)
   const timeline = { steps: callsOf(recipe.pass), useOldScheduling: false }

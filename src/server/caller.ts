@@ -1,0 +1,17 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { basicCredential } from './security/signIn.ts'
+
+/** Whose turn a request uses in the queue: who signed in, else the address. */
+export function userOf(request: FastifyRequest): string {
+  return basicCredential(request.headers.authorization)?.name ?? request.ip
+}
+
+/** Aborts when the caller hangs up before the answer is sent. */
+export function hangUp(reply: FastifyReply): AbortSignal {
+  const controller = new AbortController()
+  const { raw } = reply
+  raw.once('close', () => {
+    if (!raw.writableFinished) controller.abort()
+  })
+  return controller.signal
+}

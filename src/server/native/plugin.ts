@@ -1,0 +1,29 @@
+import type { FastifyPluginAsync } from 'fastify'
+import type { Services } from '../services.ts'
+import { eventRoutes } from './eventRoutes.ts'
+import { Feed } from './feed.ts'
+import { imageRoutes } from './imageRoutes.ts'
+import { jobRoutes } from './jobRoutes.ts'
+import { named } from './schemas.ts'
+import { studioRoutes } from './studioRoutes.ts'
+import { Wire } from './wire.ts'
+
+/** What native routes work with. */
+export interface NativeServices extends Services {
+  readonly wire: Wire
+  readonly feed: Feed
+}
+
+/** This program's own API, below `/api/v1`. */
+export const nativeApi: FastifyPluginAsync<Services> = async (app, services) => {
+  for (const schema of named) app.addSchema(schema)
+  const wire = new Wire(services.settings.subpath, services.gallery)
+  const feed = new Feed(services.queue, wire)
+  // Streams never end by themselves: they would keep a closing server waiting.
+  app.addHook('preClose', async () => feed.close())
+  const native = { ...services, wire, feed, prefix: '/api/v1' }
+  await app.register(jobRoutes, native)
+  await app.register(eventRoutes, native)
+  await app.register(imageRoutes, native)
+  await app.register(studioRoutes, native)
+}

@@ -1,0 +1,70 @@
+import { join, resolve } from 'node:path'
+import type { FastifyInstance } from 'fastify'
+import type { Logger } from 'pino'
+import { StudioError } from '../errors.ts'
+import { follow } from '../gallery/follow.ts'
+import { Gallery } from '../gallery/gallery.ts'
+import { scan } from '../gallery/scan.ts'
+import type { Crew } from '../jobs/crew.ts'
+import { LocalQueue } from '../jobs/localQueue.ts'
+import type { QueueLimits } from '../jobs/queue.ts'
+import type { Studio } from '../pipeline/studio.ts'
+import { createApp } from './app.ts'
+import type { Services } from './services.ts'
+import type { ServerSettings } from './settings.ts'
+
+export interface ServerParts {
+  readonly settings: ServerSettings
+  readonly studio: Studio
+  readonly crew: Crew
+  readonly limits: QueueLimits
+  readonly logger: Logger
+  /** How long what runs may take to finish when the server is stopped. */
+  readonly graceSeconds: number
+  readonly shutDown: Services['shutDown']
+}
+
+/** A server that listens. */
+export interface RunningServer {
+  readonly app: FastifyInstance
+  readonly url: string
+  /** Lets what runs finish for a while, writes the rest down, and ends. */
+  close(): Promise<void>
+}
+
+/** Opens queue and gallery of the data folder, and listens. */
+export async function startServer(parts: ServerParts): Promise<RunningServer> {
+  const { settings, studio, crew, limits, logger, graceSeconds, shutDown } = parts
+  const stop = new AbortController()
+  const gallery = new Gallery(join(studio.dataDir, 'cache', 'gallery.sqlite'), () => outputFolders(studio))
+  const log = (message: string, error: unknown) => logger.error(error instanceof Error ? error : { error }, message)
+  const queue = await LocalQueue.open({ folder: join(studio.dataDir, 'jobs'), crew, limits, log })
+  follow(queue, gallery, log)
+  scan(gallery, stop.signal).catch((error) => log('the gallery could not be read', error))
+
+  const app = await createApp({ queue, studio, gallery, settings, shutDown }, logger)
+  const close = async () => {
+    stop.abort()
+    await queue.close(graceSeconds)
+    await app.close()
+    gallery.close()
+  }
+  try {
+    return { app, url: await app.listen({ host: settings.host, port: settings.port }), close }
+  } catch (cause) {
+    await close()
+    if ((cause as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw cause
+    throw new StudioError('conflict', `port ${settings.port} of ${settings.host} is taken; --port chooses another`, {
+      cause,
+    })
+  }
+}
+
+/** Where pictures are saved. */
+function outputFolders({ dataDir, options }: Studio): readonly string[] {
+  const { outdir_samples, outdir_txt2img_samples, outdir_img2img_samples, outdir_grids } = options
+  const { outdir_txt2img_grids, outdir_img2img_grids } = options
+  const named = [outdir_samples, outdir_txt2img_samples, outdir_img2img_samples, outdir_grids]
+  const folders = [...named, outdir_txt2img_grids, outdir_img2img_grids].filter((folder) => folder !== '')
+  return [...new Set(folders.map((folder) => resolve(dataDir, folder)))]
+}
