@@ -57,38 +57,38 @@ export const formDefaults: RecipeForm = {
 }
 
 /** Where the server's field names lead, so that an error appears beside the control it is about. */
-const fieldNames: Readonly<Record<string, keyof RecipeForm>> = {
-  'override_settings.sd_model_checkpoint': 'checkpoint',
-  sd_model_checkpoint: 'checkpoint',
-  'override_settings.sd_vae': 'vae',
-  sd_vae: 'vae',
-  prompt: 'prompt',
-  negative_prompt: 'negativePrompt',
-  styles: 'styles',
-  sampler_name: 'sampler',
-  sampler_index: 'sampler',
-  scheduler: 'scheduler',
-  steps: 'steps',
-  cfg_scale: 'cfgScale',
-  width: 'width',
-  height: 'height',
-  seed: 'seed',
-  n_iter: 'batchCount',
-  batch_size: 'batchSize',
-  'override_settings.CLIP_stop_at_last_layers': 'clipSkip',
-  CLIP_stop_at_last_layers: 'clipSkip',
-  tiling: 'tiling',
-  subseed: 'variationSeed',
-  subseed_strength: 'variationStrength',
-  hr_upscaler: 'hiresUpscaler',
-  hr_scale: 'hiresScale',
-  hr_second_pass_steps: 'hiresSteps',
-  denoising_strength: 'hiresDenoising',
-}
+const fieldNames: ReadonlyMap<string, keyof RecipeForm> = new Map<string, keyof RecipeForm>([
+  ['override_settings.sd_model_checkpoint', 'checkpoint'],
+  ['sd_model_checkpoint', 'checkpoint'],
+  ['override_settings.sd_vae', 'vae'],
+  ['sd_vae', 'vae'],
+  ['prompt', 'prompt'],
+  ['negative_prompt', 'negativePrompt'],
+  ['styles', 'styles'],
+  ['sampler_name', 'sampler'],
+  ['sampler_index', 'sampler'],
+  ['scheduler', 'scheduler'],
+  ['steps', 'steps'],
+  ['cfg_scale', 'cfgScale'],
+  ['width', 'width'],
+  ['height', 'height'],
+  ['seed', 'seed'],
+  ['n_iter', 'batchCount'],
+  ['batch_size', 'batchSize'],
+  ['override_settings.CLIP_stop_at_last_layers', 'clipSkip'],
+  ['CLIP_stop_at_last_layers', 'clipSkip'],
+  ['tiling', 'tiling'],
+  ['subseed', 'variationSeed'],
+  ['subseed_strength', 'variationStrength'],
+  ['hr_upscaler', 'hiresUpscaler'],
+  ['hr_scale', 'hiresScale'],
+  ['hr_second_pass_steps', 'hiresSteps'],
+  ['denoising_strength', 'hiresDenoising'],
+])
 
 /** The control that a field of a request comes from; `styles[0]` is of `styles`. */
 export function controlOf(field: string): keyof RecipeForm | undefined {
-  return fieldNames[field] ?? fieldNames[field.replace(/(\[\d+\]|\.\d+)$/, '')]
+  return fieldNames.get(field) ?? fieldNames.get(field.replace(/(\[\d+\]|\.\d+)$/, ''))
 }
 
 /** The request of a form, in A1111's fields. What is switched off is not mentioned. */
@@ -135,7 +135,7 @@ export function formOf(request: Readonly<Record<string, unknown>>): Partial<Reci
     negativePrompt: '',
     scheduler: formDefaults.scheduler,
   }
-  for (const [field, name] of Object.entries(fieldNames)) {
+  for (const [field, name] of fieldNames) {
     const value = given[field as keyof typeof given]
     if (value !== undefined) changes[name] = value
   }
