@@ -16,13 +16,13 @@ import { parseArgs } from 'node:util'
 import { openWeights } from '../src/files/openWeights.ts'
 import { detectModel } from '../src/models/detect.ts'
 import { type Child, startChild } from './child.ts'
-import { writeRandomLora } from './randomLora.ts'
+import { allLayers, transformerLayers, writeRandomLora } from './randomLora.ts'
 import { statsOf, statsText } from './stats.ts'
 
 const { values: options } = parseArgs({
   options: {
     python: { type: 'string' },
-    only: { type: 'string', default: 'text,unet,decode,lora,start,generation' },
+    only: { type: 'string', default: 'text,unet,decode,lora,start,generation,train' },
     json: { type: 'string' },
     reps: { type: 'string', default: '3' },
     threads: { type: 'string', default: `${availableParallelism()}` },
@@ -35,6 +35,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const dataDir = options.folder
 const checkpoint = join(dataDir, 'models', 'Stable-diffusion', 'sd15-random.safetensors')
 const loras = ['a', 'b'].map((name) => join(dataDir, 'models', 'Lora', `rank16-${name}.safetensors`))
+const locon = join(dataDir, 'models', 'Lora', 'locon16.safetensors')
 const report: Record<string, unknown> = {}
 
 interface Seconds {
@@ -44,9 +45,9 @@ interface Memory {
   readonly peakBytes: number
 }
 
-prepare()
+if (options.only !== 'train') prepare()
 console.log(`${cpus()[0]?.model.trim()}, ${threads} threads, Node ${process.version}`)
-const sections: Readonly<Record<string, () => Promise<void>>> = { text, unet, decode, lora, start, generation }
+const sections: Readonly<Record<string, () => Promise<void>>> = { text, unet, decode, lora, start, generation, train }
 for (const name of options.only.split(',')) {
   const section = sections[name]
   if (!section) throw new Error(`no section ${name}; there are ${Object.keys(sections).join(', ')}`)
@@ -91,23 +92,8 @@ async function text(): Promise<void> {
 /** What a LoRA of rank 16 costs: at every evaluation, and when another one takes its place. */
 async function lora(): Promise<void> {
   for (const size of [32, 64]) {
-    const ours = worker()
-    const plain = { op: 'unet', size, batch: 2, residence: 'packed' }
-    const adapted = { op: 'lora', size, path: loras[0] }
-    await ours.ask(plain)
-    await ours.ask(adapted)
-    const shares: number[] = []
-    for (let i = 0; i < reps; i++) {
-      const without = (await ours.ask<Seconds>(plain)).seconds
-      const beside = (await ours.ask<Seconds>(adapted)).seconds
-      shares.push(100 * (beside / without - 1))
-    }
-    show(
-      `LoRA of rank 16, ${size}×${size} latent: more time per evaluation`,
-      `${statsText(statsOf(shares), 1)} %`,
-      shares,
-    )
-    await ours.stop()
+    await overhead('LoRA', size, { path: loras[0], reach: 'transformers' })
+    await overhead('LoCon', size, { path: locon, reach: 'all' })
   }
   const ours = worker()
   const { known, fresh } = await ours.ask<{ known: number[]; fresh: number }>({
@@ -119,6 +105,24 @@ async function lora(): Promise<void> {
     known,
     fresh,
   })
+  await ours.stop()
+}
+
+/** How much longer an evaluation takes with branches beside its layers, each time measured after one without. */
+async function overhead(name: string, size: number, network: object): Promise<void> {
+  const ours = worker()
+  const plain = { op: 'unet', size, batch: 2, residence: 'packed' }
+  const adapted = { op: 'lora', size, ...network }
+  await ours.ask(plain)
+  await ours.ask(adapted)
+  const shares: number[] = []
+  for (let i = 0; i < reps; i++) {
+    const without = (await ours.ask<Seconds>(plain)).seconds
+    const beside = (await ours.ask<Seconds>(adapted)).seconds
+    shares.push(100 * (beside / without - 1))
+  }
+  const what = `${name} of rank 16, ${size}×${size} latent: more time per evaluation`
+  show(what, `${statsText(statsOf(shares), 1)} %`, shares)
   await ours.stop()
 }
 
@@ -162,6 +166,16 @@ async function generation(): Promise<void> {
     share,
   )
   await peak('Whole generation', ours, undefined)
+}
+
+/** One optimizer step of the embedded model's noise predictor, with clipping and averaging. */
+async function train(): Promise<void> {
+  const batch = 32
+  const ours = startChild(process.execPath, ['--import', 'tsx', join(root, 'bench', 'trainWorker.ts'), threads])
+  const theirs = torch()
+  const name = `Training step of the embedded model's UNet, batch ${batch}`
+  await compare(name, ours, theirs, { op: 'train', batch }, 2)
+  await peak(name, ours, theirs)
 }
 
 /** Asks both in turn, after one round that is not counted, and shows the ratio of every pair. */
@@ -222,10 +236,13 @@ function prepare(): void {
     const script = join(root, 'scripts', 'randomCheckpoint.ts')
     execFileSync(process.execPath, ['--import', 'tsx', script, checkpoint], { stdio: 'inherit' })
   }
-  const missing = loras.filter((path) => !existsSync(path))
+  const missing = [...loras, locon].filter((path) => !existsSync(path))
   if (missing.length === 0) return
   const { weights } = detectModel(openWeights(checkpoint))
-  for (const path of missing) writeRandomLora(path, weights, 16, loras.indexOf(path) + 1)
+  for (const path of missing) {
+    const layers = path === locon ? allLayers : transformerLayers
+    writeRandomLora(path, weights, { layers, rank: 16, seed: loras.indexOf(path) + 2 })
+  }
 }
 
 /** Brings a file into the page cache. */

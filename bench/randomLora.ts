@@ -5,8 +5,17 @@ import { prefixes } from '../src/models/keys.ts'
 import { toF16 } from '../src/tensor/half.ts'
 import { sizeOf } from '../src/tensor/shape.ts'
 
-/** Writes a LoRA beside every layer that kohya's trainer adapts by default: those of the UNet's transformers. */
-export function writeRandomLora(path: string, weights: ReadonlyMap<string, WeightEntry>, rank: number, seed: number) {
+/** The layers that kohya's trainer adapts by default: those of the UNet's transformers. */
+export const transformerLayers = /\.(to_q|to_k|to_v|to_out\.0|net\.0\.proj|net\.2|proj_in|proj_out)\.weight$/
+/** Every layer of the UNet that is a matrix or a convolution, as LoCon adapts them. */
+export const allLayers = /\.weight$/
+
+/** Writes a LoRA beside layers of the UNet. */
+export function writeRandomLora(
+  path: string,
+  weights: ReadonlyMap<string, WeightEntry>,
+  { layers, rank, seed }: { readonly layers: RegExp; readonly rank: number; readonly seed: number },
+) {
   let state = seed
   const tensor = (name: string, shape: readonly number[]): WeightEntry => {
     const numbers = Float32Array.from({ length: sizeOf(shape) }, () => {
@@ -18,8 +27,7 @@ export function writeRandomLora(path: string, weights: ReadonlyMap<string, Weigh
   }
   const entries = [...weights].flatMap(([name, { shape }]) => {
     const layer = name.slice(prefixes.unet.length, -'.weight'.length)
-    const isAdapted = /\.(to_q|to_k|to_v|to_out\.0|net\.0\.proj|net\.2|proj_in|proj_out)\.weight$/.test(name)
-    if (!name.startsWith(prefixes.unet) || !isAdapted) return []
+    if (!name.startsWith(prefixes.unet) || !layers.test(name) || shape.length < 2) return []
     const [out, into, ...kernel] = shape as readonly [number, number, ...number[]]
     const key = `lora_unet_${flat(layer)}`
     return [

@@ -34,6 +34,36 @@ def text():
     return CLIPTextModel(CLIPTextConfig(hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12))
 
 
+class EmbeddedTraining:
+    """One optimizer step of a net with the numbers of training/unet.toml on a batch of noise."""
+
+    def __init__(self, batch):
+        self.batch = batch
+        self.net = UNet2DConditionModel(
+            sample_size=16,
+            block_out_channels=(64, 128, 192),
+            layers_per_block=1,
+            down_block_types=("CrossAttnDownBlock2D",) * 3,
+            up_block_types=("CrossAttnUpBlock2D",) * 3,
+            cross_attention_dim=256,
+            # Heads of 64 channels: what diffusers calls a dimension here is their number.
+            attention_head_dim=(1, 2, 3),
+        )
+        self.optimizer = torch.optim.AdamW(self.net.parameters(), 1e-4, foreach=True)
+        self.averages = [p.detach().clone() for p in self.net.parameters()]
+
+    def step(self):
+        latent, target = torch.randn(2, self.batch, 4, 16, 16)
+        timesteps, context = torch.randint(1000, (self.batch,)), torch.randn(self.batch, 77, 256)
+        loss = torch.nn.functional.mse_loss(self.net(latent, timesteps, context).sample, target)
+        self.optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1)
+        self.optimizer.step()
+        with torch.no_grad():
+            torch._foreach_lerp_(self.averages, list(self.net.parameters()), 0.001)
+
+
 def model(make):
     if make not in models:
         models[make] = make().eval()
@@ -51,6 +81,10 @@ def run(question):
     if op == "text":
         tokens = torch.arange(77)[None]
         return lambda: model(text)(tokens)
+    if op == "train":
+        if "training" not in models:
+            models["training"] = EmbeddedTraining(batch)
+        return models["training"].step
     raise ValueError(op)
 
 
@@ -60,7 +94,7 @@ for line in sys.stdin:
         answer = {"peakBytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
     else:
         work = run(question)
-        with torch.inference_mode():
+        with torch.set_grad_enabled(question["op"] == "train"):
             began = time.perf_counter()
             work()
             answer = {"seconds": time.perf_counter() - began}

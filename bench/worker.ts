@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline'
 import { openWeights } from '../src/files/openWeights.ts'
 import { simplify } from '../src/graph/simplify.ts'
 import type { Graph } from '../src/graph/value.ts'
-import { attachBranches, branchFeeds, branchSites } from '../src/lora/attach.ts'
+import { attachBranches, branchFeeds, branchSites, type Reach } from '../src/lora/attach.ts'
 import { fitNetwork } from '../src/lora/fit.ts'
 import { openNetwork } from '../src/lora/network.ts'
 import { planNetworks } from '../src/lora/plan.ts'
@@ -66,9 +66,9 @@ const answers: Readonly<Record<string, (question: never) => Promise<object>>> = 
     return seconds(() => session.run(feeds))
   },
   /** One evaluation with a LoRA beside the layers. */
-  async lora({ size, path }: { size: number; path: string }) {
+  async lora({ size, path, reach }: { size: number; path: string; reach: Reach }) {
     const { weights, config } = model
-    const adapter = attachBranches('transformers')
+    const adapter = attachBranches(reach)
     const graph = unetGraph(config, { weights, adapter })
     const session = await sessionOf('unet lora', 'packed', () => graph)
     const plan = planNetworks([{ network: fitNetwork(openNetwork(openWeights(path)), weights), text: 1, unet: 1 }])

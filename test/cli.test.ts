@@ -90,9 +90,41 @@ test('a picture to start from, a mask and other formats', async () => {
     ...['--format', 'webp', '--out', join(folder, 'init')],
   )
   expect(made.code).toBe(0)
-  const { infotext } = await readInfotext(readFileSync(made.stdout.trim()))
+  const path = made.stdout.trim()
+  const { infotext } = await readInfotext(readFileSync(path))
   expect(infotext).toContain('Denoising strength: 0.6')
-  expect(made.stdout).toMatch(/\.webp\n$/)
+  expect(path).toMatch(/\.webp$/)
+
+  const alone = await athanor('verify', path, ...studio)
+  expect(alone).toMatchObject({ code: 2, stderr: expect.stringContaining('--init says which') })
+  // WebP has lost something of what was made.
+  const given = ['--init', init!, '--mask', mask!]
+  const { stdout } = await athanor('verify', path, '--json', '--threads', '1', ...studio, ...given)
+  const { sameSize, psnr } = JSON.parse(stdout)
+  expect(sameSize).toBe(true)
+  expect(psnr).toBeGreaterThan(25)
+})
+
+test('several pictures come with a grid, unless that is not wanted', async () => {
+  const make = (out: string, ...more: string[]) =>
+    athanor(
+      'generate',
+      'a cat',
+      ...small,
+      ...studio,
+      '--seed',
+      '3',
+      '--batch',
+      '2',
+      '--out',
+      join(folder, out),
+      ...more,
+    )
+  const { images, grid } = JSON.parse((await make('grid', '--json')).stdout)
+  const [first, second] = images.map(({ path }: { path: string }) => path)
+  const out = join(folder, 'grid')
+  expect([first, second, grid]).toEqual(['00000-3.png', '00001-4.png', 'grid-0000.png'].map((name) => join(out, name)))
+  expect((await make('no-grid', '--no-grid')).stdout).not.toContain('grid-0000')
 })
 
 test.each([

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { Command, Option } from 'commander'
+import { importPictures } from '../dataset/captioned/importPictures.ts'
 import { buildEmojiSet } from '../dataset/emoji/buildEmojiSet.ts'
 import { wholeNumber } from './numbers.ts'
 import { defaultDataDir } from './studioOptions.ts'
@@ -32,6 +33,24 @@ export function datasetCommand(): Command {
         },
       })
       process.stdout.write(`${count} pictures in ${folder}\n`)
+    })
+  command
+    .command('import')
+    .description('Take pictures and captions of others: folders, metadata.jsonl, webdataset shards, parquet files.')
+    .argument('<sources...>', 'folders or files, in the order they are read')
+    .requiredOption('-o, --out <dir>', 'folder of the set')
+    .option('--size <px>', 'side of the squares that pictures are cut to', wholeNumber, 128)
+    .action(async (sources: readonly string[], { out, size }: { readonly out: string; readonly size: number }) => {
+      const count = await importPictures({
+        sources,
+        folder: out,
+        size,
+        onSkip: (key, problem) => process.stderr.write(`left out ${key}: ${problem}\n`),
+        onProgress: (done) => {
+          if (done % 1000 === 0) process.stderr.write(`${done} pictures\n`)
+        },
+      })
+      process.stdout.write(`${count} pictures in ${out}\n`)
     })
   return command
 }

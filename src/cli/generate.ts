@@ -1,4 +1,7 @@
+import { resolve } from 'node:path'
 import { Command } from 'commander'
+import { samplers } from '../diffusion/samplers/index.ts'
+import { scheduleList } from '../diffusion/schedules.ts'
 import { StudioError } from '../errors.ts'
 import { encodePng } from '../image/encode.ts'
 import { gridRows, pictureGrid } from '../image/grid.ts'
@@ -6,7 +9,7 @@ import { saveWhole } from '../image/save.ts'
 import { type GeneratedImage, generate } from '../pipeline/generate.ts'
 import { previewPictures } from '../pipeline/preview.ts'
 import type { Recipe } from '../pipeline/recipe.ts'
-import { type Saving, saveImage } from '../pipeline/saveImage.ts'
+import { type Saving, saveGrid, saveImage, saveStartPictures } from '../pipeline/saveImage.ts'
 import type { Studio } from '../pipeline/studio.ts'
 import { recipeFromRequest } from '../pipeline/wire/recipeFromRequest.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -44,8 +47,8 @@ export function generateCommand(): Command {
     .argument('[prompt]', 'what the picture shows; <lora:name:0.8> brings in an adapter')
     .option('-o, --out <dir>', 'folder to save in (default: outputs/ in the data folder)')
     .option('--format <format>', 'png, jpg, webp or avif')
-    .option('--request <file>', "an A1111 txt2img or img2img request body; '-' options below change it")
-    .option('--from <picture>', 'repeat the picture that this file says it is')
+    .option('--request <file>', 'an A1111 txt2img or img2img request body as JSON; options below change it')
+    .option('--from <picture>', 'repeat the picture that this file says it is; options below change it')
     .option('--lenient', 'unknown names fall back as they do in A1111')
     .option('--preview <file>', 'PNG to rewrite after every step with what is coming')
     .option('--json', 'print the result as JSON')
@@ -65,12 +68,24 @@ export function generateCommand(): Command {
   })
 }
 
+const inLines = (names: readonly string[]) => names.join(', ').replace(/(.{60,76}), /g, '$1,\n  ')
+
 const examples = `
+Samplers:
+  ${inLines(samplers.map(({ label }) => label))}
+Schedulers (also at the end of a sampler's name, as in "DPM++ 2M Karras"):
+  ${inLines(['Automatic', ...scheduleList.map(({ label }) => label)])}
+
+Prompts:
+  (word:1.3) and [word] weigh more and less, [cat:dog:0.5] changes half-way, [cat|dog] takes turns,
+  a AND b mixes two prompts, BREAK begins a new chunk of 75 tokens, <lora:name:0.8> brings in an adapter.
+
 Examples:
   athanor generate "a red apple"
   athanor generate "portrait of a cat" -n "blurry" --steps 30 --sampler "DPM++ 2M Karras" --seed 7
   athanor generate "a castle" --hires 1.5 --denoise 0.5 --out pictures
   athanor generate "a blue door" --init house.png --mask door.png --denoise 0.8
+  athanor generate "portrait <lora:style:0.8>" --batch 4 --count 2
   athanor generate --from outputs/txt2img-images/2026-01-01/00000-7.png --steps 40
   athanor generate --request request.json --json`
 
@@ -104,8 +119,11 @@ async function run(
   })
   for (const note of recipe.notes) process.stderr.write(`note: ${note}\n`)
 
+  await saveStartPictures(studio, recipe)
   const started = performance.now()
+  const saving = savingOf(options)
   const saved: SavedImage[] = []
+  const images: GeneratedImage[] = []
   const bar = progressBar(process.stderr, options.quiet !== true)
   try {
     for await (const event of generate(studio, recipe, { signal })) {
@@ -114,15 +132,24 @@ async function run(
         const what = pass === 'hires' ? 'hires' : batches > 1 ? `batch ${batch + 1} of ${batches}` : 'steps'
         bar.update(step, steps, what)
         if (options.preview !== undefined) await savePreview(studio, event.denoised, options.preview)
-      } else saved.push(await save(studio, recipe, event.image, options))
+      } else {
+        images.push(event.image)
+        saved.push(await save(studio, recipe, event.image, saving))
+      }
     }
   } finally {
     bar.stop()
   }
+  const grid = await saveGrid(studio, recipe, images, saving)
   const seconds = (performance.now() - started) / 1000
-  if (options.json)
-    process.stdout.write(`${JSON.stringify({ images: saved, seconds, notes: recipe.notes }, null, 2)}\n`)
-  else for (const { path } of saved) process.stdout.write(`${path}\n`)
+  if (options.json) {
+    const report = { images: saved, ...(grid !== undefined && { grid }), seconds, notes: recipe.notes }
+    process.stdout.write(`${JSON.stringify(report, null, 2)}\n`)
+    return
+  }
+  for (const path of [...saved.map((each) => each.path), ...(grid === undefined ? [] : [grid])]) {
+    process.stdout.write(`${path}\n`)
+  }
 }
 
 /** Shows the pictures of a batch as they are at a step; whoever looks at the file never sees half of one. */
@@ -130,6 +157,13 @@ async function savePreview(studio: Studio, denoised: Tensor, path: string): Prom
   const pictures = await previewPictures(studio, denoised)
   const grid = pictureGrid(pictures, gridRows(pictures.length, 'square', pictures.length))
   await saveWhole(path, await encodePng(grid))
+}
+
+function savingOf({ out, format }: GenerateOptions): Saving {
+  return {
+    ...(out !== undefined && { folder: resolve(out), subfolder: '' }),
+    ...(format !== undefined && { format }),
+  }
 }
 
 interface SavedImage {
@@ -140,16 +174,8 @@ interface SavedImage {
   readonly infotext: string
 }
 
-async function save(
-  studio: Studio,
-  recipe: Recipe,
-  image: GeneratedImage,
-  options: GenerateOptions,
-): Promise<SavedImage> {
-  const { path } = await saveImage(studio, recipe, image, {
-    ...(options.out === undefined ? {} : { folder: options.out }),
-    ...(options.format === undefined ? {} : { format: options.format }),
-  })
+async function save(studio: Studio, recipe: Recipe, image: GeneratedImage, saving: Saving): Promise<SavedImage> {
+  const { path } = await saveImage(studio, recipe, image, saving)
   const { width, height } = image.picture
   return { path, seed: recipe.images[image.index]!.seed, width, height, infotext: image.infotext }
 }

@@ -123,6 +123,7 @@ function weightsInWords(report: WeightsReport): string {
     ],
     ...Object.entries(hashes),
   ]
+  if (report.nativeSize !== undefined) rows.push(['made for', `pictures of ${report.nativeSize}x${report.nativeSize}`])
   if (network) {
     rows.push(['families', network.families.join(', ')])
     rows.push(['layers', [...network.layers].map(([part, count]) => `${part} ${count}`).join(', ')])
@@ -152,4 +153,4 @@ function shorten(text: string): string {
 }
 
 const millions = (count: number) => (count < 1e5 ? String(count) : `${(count / 1e6).toFixed(1)} M`)
-const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`
+const megabytes = (bytes: number) => (bytes < 1e5 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`)

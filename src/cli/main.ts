@@ -5,6 +5,7 @@ import { version } from '../version.ts'
 import { datasetCommand } from './dataset.ts'
 import { generateCommand } from './generate.ts'
 import { inspectCommand } from './inspect.ts'
+import { measureCommand } from './measure.ts'
 import { serveCommand } from './serve.ts'
 import { trainCommand } from './train.ts'
 import { verifyCommand } from './verify.ts'
@@ -20,6 +21,7 @@ const program = new Command('athanor')
   .addCommand(generateCommand())
   .addCommand(datasetCommand())
   .addCommand(inspectCommand())
+  .addCommand(measureCommand())
   .addCommand(trainCommand())
   .addCommand(verifyCommand())
 

@@ -59,25 +59,34 @@ const groups: readonly { readonly title: string; readonly options: readonly Reci
       option('-n, --negative <text>', 'what the picture should not show', field('negative_prompt')),
       option<Size>(
         '-s, --size <WxH>',
-        'width and height in pixels',
+        'width and height in pixels (default: 512x512)',
         (body, { width, height }) => Object.assign(body, { width, height }),
         size,
       ),
-      option('--steps <n>', 'denoising steps', field('steps'), wholeNumber),
-      option('--cfg <scale>', 'how strictly the prompt is followed', field('cfg_scale'), decimal),
-      option('--seed <n>', 'number that fixes the noise; -1 draws one', field('seed'), wholeNumber),
-      option('--sampler <name>', 'stepping rule, such as "Euler a" or "DPM++ 2M Karras"', field('sampler_name')),
-      option('--scheduler <name>', 'spacing of the noise levels, such as Karras', field('scheduler')),
-      option('-b, --batch <n>', 'pictures made at once', field('batch_size'), wholeNumber),
-      option('-c, --count <n>', 'batches, one after the other', field('n_iter'), wholeNumber),
+      option('--steps <n>', 'denoising steps (default: 20)', field('steps'), wholeNumber),
+      option('--cfg <scale>', 'how strictly the prompt is followed (default: 7)', field('cfg_scale'), decimal),
+      option('--seed <n>', 'number that fixes the noise; -1, the default, draws one', field('seed'), wholeNumber),
+      option('--sampler <name>', 'stepping rule, listed below (default: "DPM++ 2M")', field('sampler_name')),
+      option(
+        '--scheduler <name>',
+        'spacing of the noise levels (default: Automatic, which leaves it to the sampler)',
+        field('scheduler'),
+      ),
+      option('-b, --batch <n>', 'pictures made at once (default: 1)', field('batch_size'), wholeNumber),
+      option('-c, --count <n>', 'batches, one after the other (default: 1)', field('n_iter'), wholeNumber),
       option('--style <name>', 'a style of styles.csv; repeatable', field('styles'), collect),
       option('--tiling', 'make edges meet, for seamless textures', field('tiling')),
+      option('--no-grid', 'no grid beside several pictures', setting('grid_save')),
     ],
   },
   {
     title: 'Models:',
     options: [
-      option('-m, --model <name>', 'checkpoint: title, name, file or hash', setting('sd_model_checkpoint')),
+      option(
+        '-m, --model <name>',
+        'checkpoint: title, name, file or hash (default: the one of config.json, or the first)',
+        setting('sd_model_checkpoint'),
+      ),
       option('--vae <name>', 'a VAE file of its own', setting('sd_vae')),
       option(
         '--clip-skip <n>',
@@ -98,7 +107,7 @@ const groups: readonly { readonly title: string; readonly options: readonly Reci
         choices: ['CPU', 'NV', 'GPU'],
         write: setting('randn_source'),
       },
-      option('--eta <n>', 'share of fresh noise in stochastic samplers', field('eta'), decimal),
+      option('--eta <n>', 'share of fresh noise in stochastic samplers, from 0 to 1', field('eta'), decimal),
       option('--variation-seed <n>', 'a second seed to move towards', field('subseed'), wholeNumber),
       option('--variation <strength>', 'how far, from 0 to 1', field('subseed_strength'), decimal),
       option<Size>(
@@ -118,7 +127,12 @@ const groups: readonly { readonly title: string; readonly options: readonly Reci
         (body, files) => Object.assign(body, { init_images: files.map(pictureText) }),
         collect,
       ),
-      option('-d, --denoise <strength>', 'how much is painted anew, from 0 to 1', field('denoising_strength'), decimal),
+      option(
+        '-d, --denoise <strength>',
+        'how much is painted anew, from 0 to 1 (default: 0.7)',
+        field('denoising_strength'),
+        decimal,
+      ),
       {
         flags: '--resize <mode>',
         description: 'how the picture is brought to size',
@@ -130,13 +144,13 @@ const groups: readonly { readonly title: string; readonly options: readonly Reci
       option<string>('--mask <file>', 'white is painted anew', (body, file) =>
         Object.assign(body, { mask: pictureText(file) }),
       ),
-      option('--mask-blur <px>', 'softness of the mask', field('mask_blur'), wholeNumber),
+      option('--mask-blur <px>', 'softness of the mask (default: 4)', field('mask_blur'), wholeNumber),
       option('--invert-mask', 'paint what is black instead', (body: RequestBody) => {
         body.inpainting_mask_invert = 1
       }),
       {
         flags: '--mask-content <kind>',
-        description: 'what the masked area starts from',
+        description: 'what the masked area starts from (default: original)',
         choices: ['fill', 'original', 'noise', 'nothing'],
         write: (body: RequestBody, kind: string) => {
           body.inpainting_fill = ['fill', 'original', 'noise', 'nothing'].indexOf(kind)
@@ -152,6 +166,12 @@ const groups: readonly { readonly title: string; readonly options: readonly Reci
           }),
         wholeNumber,
       ),
+      option('--soft', 'soft inpainting: blend by the mask and by how much has changed', (body: RequestBody) => {
+        body.alwayson_scripts = {
+          ...(body.alwayson_scripts as object | undefined),
+          'soft inpainting': { args: [true] },
+        }
+      }),
     ],
   },
   {
@@ -170,9 +190,18 @@ const groups: readonly { readonly title: string; readonly options: readonly Reci
         (body, { width, height }) => Object.assign(body, { enable_hr: true, hr_resize_x: width, hr_resize_y: height }),
         size,
       ),
-      option('--hires-upscaler <name>', '"Latent", "Lanczos" or an ESRGAN model', field('hr_upscaler')),
-      option('--hires-steps <n>', 'steps of the second pass', field('hr_second_pass_steps'), wholeNumber),
+      option('--hires-upscaler <name>', '"Latent" (default), "Lanczos" or an ESRGAN model', field('hr_upscaler')),
+      option(
+        '--hires-steps <n>',
+        'steps of the second pass (default: as many as of the first)',
+        field('hr_second_pass_steps'),
+        wholeNumber,
+      ),
       option('--hires-prompt <text>', 'prompt of the second pass', field('hr_prompt')),
+      option('--hires-negative <text>', 'what the second pass should not show', field('hr_negative_prompt')),
+      option('--hires-sampler <name>', 'stepping rule of the second pass', field('hr_sampler_name')),
+      option('--hires-scheduler <name>', 'spacing of its noise levels', field('hr_scheduler')),
+      option('--hires-model <name>', 'checkpoint of the second pass', field('hr_checkpoint_name')),
     ],
   },
   {
@@ -215,8 +244,10 @@ export function addRecipeOptions(command: Command): Command {
 export function writeRecipeOptions(body: RequestBody, given: Readonly<Record<string, unknown>>): RequestBody {
   for (const { options } of groups) {
     for (const { flags, write } of options) {
-      const value = given[new Option(flags).attributeName()]
-      if (value !== undefined) write(body, value as never)
+      const option = new Option(flags)
+      const value = given[option.attributeName()]
+      // Unless it is given, the value of --no-something is true.
+      if (value !== undefined && !(option.negate && value === true)) write(body, value as never)
     }
   }
   return body

@@ -1,4 +1,14 @@
-import { closeSync, mkdirSync, openSync, readFileSync, readSync, renameSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { StudioError } from '../errors.ts'
 import { picture, type Rgba8 } from '../image/picture.ts'
@@ -22,6 +32,7 @@ export async function writePictureStore<Row>(
   pictures: AsyncIterable<{ readonly row: Row; readonly picture: Rgba8 }>,
 ): Promise<number> {
   mkdirSync(folder, { recursive: true })
+  rmSync(join(folder, indexFile), { force: true })
   const rows: Row[] = []
   const file = openSync(join(folder, pixelsFile), 'w')
   try {

@@ -8,7 +8,7 @@ import { planSampling, type RunOptions, type SamplingPlan, type SamplingRequest 
 import { dpmpp2mSde } from './samplers/dpmpp2mSde.ts'
 import { resolveSampler, samplers } from './samplers/index.ts'
 import type { Denoise } from './samplers/sampler.ts'
-import { spaceSigmas } from './schedules.ts'
+import { scheduleList, spaceSigmas } from './schedules.ts'
 
 const levels = noiseLevels(alphasCumprod({ start: 0.00085, end: 0.012, timesteps: 1000 }))
 const schedule = { sigmaMin: 0, sigmaMax: 0, rho: 0, betaAlpha: 0.6, betaBeta: 0.6, useOldKarrasSigmas: false }
@@ -151,16 +151,19 @@ describe('from noise', () => {
     expect(await walk(planned, planned.start(one))).toMatchObject({ calls, draws })
   })
 
-  test.each(samplers.map(({ label }) => label))(
-    '%s makes a finite latent of one, two and three steps',
-    async (label) => {
-      for (const steps of [1, 2, 3]) {
-        const planned = plan(label, steps)
-        const { x } = await walk(planned, planned.start(one))
-        expect(x.data.every(Number.isFinite)).toBe(true)
+  test.each(
+    samplers.flatMap(({ label }) => ['Automatic', ...scheduleList.map((each) => each.label)].map((s) => [label, s])),
+  )('%s with %s makes a finite latent of one, two and three steps, from noise and from a picture', async (label, s) => {
+    const starts = [undefined, { denoisingStrength: 0.4, fixSteps: false }, { denoisingStrength: 0.6, fixSteps: true }]
+    for (const steps of [1, 2, 3]) {
+      for (const img2img of starts) {
+        const choice = resolveSampler(label!, s!)
+        const planned = plan(label!, steps, { choice, ...(img2img && { img2img }) })
+        const { x } = await walk(planned, planned.start(one, img2img && one))
+        expect([steps, img2img, x.data.every(Number.isFinite)]).toEqual([steps, img2img, true])
       }
-    },
-  )
+    }
+  })
 })
 
 describe('from a picture', () => {

@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { isArrayBuffer } from 'node:util/types'
 import Libsql from 'libsql'
@@ -20,6 +20,8 @@ export class Database {
   readonly #lock: ReturnType<typeof openFile>
   readonly #sql: ReturnType<typeof openFile>
   readonly #statements = new Map<string, ReturnType<ReturnType<typeof openFile>['prepare']>>()
+  /** The write-ahead log, opened a second time to be flushed without holding up this thread. */
+  #log: Promise<FileHandle> | undefined
   #flush: { readonly running: Promise<void>; next: Promise<void> | undefined } | undefined
 
   constructor(path: string, migrations: Migrations) {
@@ -85,14 +87,18 @@ export class Database {
   }
 
   #startFlush(): Promise<void> {
-    const running = syncFile(`${this.path}-wal`).finally(() => {
-      if (this.#flush?.next === undefined) this.#flush = undefined
-    })
+    this.#log ??= open(`${this.path}-wal`, 'r+')
+    const running = this.#log
+      .then((log) => log.datasync())
+      .finally(() => {
+        if (this.#flush?.next === undefined) this.#flush = undefined
+      })
     this.#flush = { running, next: undefined }
     return running
   }
 
   close(): void {
+    this.#log?.then((log) => log.close()).catch(() => undefined)
     this.#sql.pragma('wal_checkpoint(TRUNCATE)')
     this.#sql.close()
     this.#lock.exec('ROLLBACK')
@@ -133,15 +139,6 @@ function openFile(path: string) {
     return new Libsql(path, { timeout: 200 })
   } catch (cause) {
     throw translated(path, cause)
-  }
-}
-
-async function syncFile(path: string): Promise<void> {
-  const file = await open(path, 'r+')
-  try {
-    await file.datasync()
-  } finally {
-    await file.close()
   }
 }
 

@@ -82,7 +82,7 @@ test.each<[string, Record<string, object | number | string>, RegExp]>([
     { 'config.json': { _class_name: 'FluxTransformer2DModel' } },
     /class FluxTransformer2DModel/,
   ],
-  ['a configuration without class', { 'config.json': {} }, /class undefined/],
+  ['a configuration without class', { 'config.json': {} }, /names no class of model/],
   ['no weights', { 'config.json': { _class_name: 'AutoencoderKL' } }, /no weights/],
   [
     'a shard that is missing',

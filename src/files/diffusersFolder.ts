@@ -50,7 +50,12 @@ export function openDiffusersFolder(path: string): WeightFile {
     const name = config.get('_class_name') ?? (Array.isArray(architectures) ? architectures[0] : undefined)
     const component = classes.get(name)
     if (!component)
-      throw badFile(path, `a model of class ${String(name)}, expected one of ${[...classes.keys()].join(', ')}`)
+      throw badFile(
+        path,
+        name === undefined
+          ? 'a folder whose config.json names no class of model, expected a diffusers model'
+          : `a model of class ${String(name)}, expected one of ${[...classes.keys()].join(', ')}`,
+      )
     configs.set(component, config)
     add(component, path)
   } else {

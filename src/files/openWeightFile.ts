@@ -2,6 +2,7 @@ import { fstatSync } from 'node:fs'
 import { badFile } from './badFile.ts'
 import { readSlice, withFile } from './readWeight.ts'
 import { parseSafetensors } from './safetensors.ts'
+import { withWholeTables } from './sparseRows.ts'
 import { parseTorchLegacy, parseTorchZip } from './torchFile.ts'
 import type { WeightFile } from './weights.ts'
 
@@ -9,7 +10,7 @@ import type { WeightFile } from './weights.ts'
 export function openWeightFile(path: string): WeightFile {
   const head = withFile(path, (descriptor) => readSlice(descriptor, path, 0, Math.min(512, fstatSync(descriptor).size)))
   const text = Buffer.from(head.buffer).toString('latin1')
-  if (looksLikeSafetensors(head, text)) return parseSafetensors(path)
+  if (looksLikeSafetensors(head, text)) return withWholeTables(parseSafetensors(path))
   if (text.startsWith('PK\x03\x04')) return parseTorchZip(path)
   if (text.startsWith('\x80')) return parseTorchLegacy(path)
   const found = strangers.find(([pattern]) => pattern.test(text))?.[1] ?? 'neither safetensors nor a PyTorch file'

@@ -1,4 +1,6 @@
+import { closeSync, fstatSync, openSync } from 'node:fs'
 import { StudioError } from '../errors.ts'
+import { readSlice } from './readWeight.ts'
 
 /** A regular file of an archive. */
 export interface TarEntry {
@@ -8,15 +10,36 @@ export interface TarEntry {
 
 const block = 512
 
+/** Where an archive's bytes come from. */
+interface Archive {
+  readonly length: number
+  read(offset: number, size: number): Uint8Array
+}
+
 /**
  * The regular files of a tar archive in their order (POSIX ustar, with pax and GNU long names). Nothing is written
  * anywhere: a name is only a name. Checksums are verified and sizes are held to the archive's own.
  */
-export function* readTar(archive: Uint8Array, label: string): Generator<TarEntry> {
+export function readTar(archive: Uint8Array, label: string): Generator<TarEntry> {
+  return entriesOf({ length: archive.length, read: (at, size) => archive.subarray(at, at + size) }, label)
+}
+
+/** The same of an archive on disk, of which one file at a time is in memory. */
+export function* readTarFile(path: string): Generator<TarEntry> {
+  const descriptor = openSync(path, 'r')
+  try {
+    const { size: length } = fstatSync(descriptor)
+    yield* entriesOf({ length, read: (at, size) => readSlice(descriptor, path, at, size) }, path)
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+function* entriesOf(archive: Archive, label: string): Generator<TarEntry> {
   let offset = 0
   let longName: string | undefined
   while (offset + block <= archive.length) {
-    const header = archive.subarray(offset, offset + block)
+    const header = archive.read(offset, block)
     if (header.every((byte) => byte === 0)) return
     if (number(header, 148, 8) !== checksum(header)) fail(label, offset, 'the checksum of the header is wrong')
     const size = number(header, 124, 12)
@@ -24,12 +47,12 @@ export function* readTar(archive: Uint8Array, label: string): Generator<TarEntry
     if (!Number.isSafeInteger(size) || start + size > archive.length) {
       fail(label, offset, `${size} bytes are announced, ${archive.length - start} are left`)
     }
-    const bytes = archive.subarray(start, start + size)
     const type = String.fromCharCode(header[156]!)
-    if (type === 'L') longName = text(bytes)
-    else if (type === 'x') longName = paxPath(bytes) ?? longName
+    if (type === 'L') longName = text(archive.read(start, size))
+    else if (type === 'x') longName = paxPath(archive.read(start, size)) ?? longName
     else {
-      if (type === '0' || type === '\0') yield { name: longName ?? ustarName(header), bytes }
+      const isFile = type === '0' || type === '\0'
+      if (isFile) yield { name: longName ?? ustarName(header), bytes: archive.read(start, size) }
       longName = undefined
     }
     offset = start + Math.ceil(size / block) * block

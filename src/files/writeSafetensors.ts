@@ -14,8 +14,16 @@ export function writeSafetensors(
   tensors: Iterable<WeightEntry>,
   metadata: ReadonlyMap<string, string> = new Map(),
 ): void {
+  replaceFile(path, safetensorsParts(tensors, metadata))
+}
+
+/** The same file as its parts one after another: the header, then each tensor's bytes. */
+export function safetensorsParts(
+  tensors: Iterable<WeightEntry>,
+  metadata: ReadonlyMap<string, string>,
+): Iterable<Uint8Array> {
   const sorted = [...tensors].sort((a, b) => bytesPer(b.dtype) - bytesPer(a.dtype) || (a.name < b.name ? -1 : 1))
-  replaceFile(path, fileParts(sorted, headerOf(sorted, metadata)))
+  return fileParts(sorted, headerOf(sorted, metadata))
 }
 
 function headerOf(tensors: readonly WeightEntry[], metadata: ReadonlyMap<string, string>): Uint8Array {

@@ -18,21 +18,22 @@ export interface PictureFacts {
 export async function describePicture(path: string): Promise<PictureFacts | undefined> {
   try {
     const bytes = await readFile(path)
-    const { width, height } = await pictureSize(bytes)
     const { infotext = '' } = await readInfotext(bytes)
-    const { prompt, negativePrompt, values } = parseInfotext(infotext)
-    const seed = Number(values.get('Seed'))
-    const model = values.get('Model')
-    return {
-      width,
-      height,
-      infotext,
-      prompt,
-      negativePrompt,
-      model: typeof model === 'string' ? model : undefined,
-      seed: Number.isSafeInteger(seed) ? seed : undefined,
-    }
+    return factsOf({ ...(await pictureSize(path)), infotext })
   } catch {
     return undefined
+  }
+}
+
+/** What an infotext tells about its picture. */
+export function factsOf(known: Pick<PictureFacts, 'width' | 'height' | 'infotext'>): PictureFacts {
+  const { width, height, infotext } = known
+  const { prompt, negativePrompt, values } = parseInfotext(infotext)
+  const seed = Number(values.get('Seed'))
+  const model = values.get('Model')
+  return {
+    ...{ width, height, infotext, prompt, negativePrompt },
+    model: typeof model === 'string' ? model : undefined,
+    seed: Number.isSafeInteger(seed) ? seed : undefined,
   }
 }

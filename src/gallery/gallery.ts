@@ -1,4 +1,5 @@
-import { realpath, rm, stat } from 'node:fs/promises'
+import { statSync } from 'node:fs'
+import { realpath, rm } from 'node:fs/promises'
 import { basename, sep } from 'node:path'
 import { StudioError } from '../errors.ts'
 import { Database, type Migrations, type Row, type Value } from '../files/database.ts'
@@ -84,8 +85,12 @@ export class Gallery {
     if (known) return String(known.id)
     if (!(await this.#isInside(path))) return undefined
     const facts = await describePicture(path)
-    if (!facts) return undefined
-    const { size, mtimeMs } = await stat(path)
+    return facts && this.addKnown(path, facts)
+  }
+
+  /** Takes in a picture that was just saved, of which nothing needs to be read. */
+  addKnown(path: string, facts: PictureFacts): string {
+    const { size, mtimeMs } = statSync(path)
     const { width, height, infotext, prompt, negativePrompt, model, seed } = facts
     const { id } = this.#database.run(
       `INSERT INTO images (path, created, bytes, width, height, infotext, prompt, negative, model, seed)

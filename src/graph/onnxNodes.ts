@@ -83,6 +83,11 @@ const table: { readonly [Op in OpName]: Lower<Op> } = {
   Cast: ({ to }) => attributes({ to: elementCodes[to] }),
 
   MatMul: plain,
+  FusedMatMul: ({ transA, transB, alpha }) => ({
+    domain: 'com.microsoft',
+    attributes: { transA: Number(transA), transB: Number(transB), alpha: { float: alpha } },
+    extra: [],
+  }),
   Gemm: () => attributes({ transB: 1 }),
   Conv: convolution,
   Softmax: attributes,

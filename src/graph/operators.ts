@@ -34,6 +34,8 @@ export interface OpParams {
   Cast: { readonly to: ElementType }
 
   MatMul: None
+  /** alpha·a·b over the last two axes, either side with them exchanged: a `com.microsoft` operator. */
+  FusedMatMul: { readonly transA: boolean; readonly transB: boolean; readonly alpha: number }
   /** x·wᵀ + bias. */
   Gemm: None
   Conv: {

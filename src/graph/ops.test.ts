@@ -93,6 +93,11 @@ const examples: { readonly [Op in OpName]: Example } = {
   Cast: unary((x) => ops.cast(ops.cast(x, 'int64'), 'float32'), Math.trunc),
 
   MatMul: { inputs: [square, square], apply: ops.matmul, expected: tensor([7, 10, 15, 22], [2, 2]) },
+  FusedMatMul: {
+    inputs: [square, square],
+    apply: (a, b) => ops.fusedMatmul(a, b, { transA: true, transB: true, alpha: 0.5 }),
+    expected: tensor([3.5, 7.5, 5, 11], [2, 2]), // (b·a)ᵀ/2
+  },
   Gemm: { inputs: [square, square, row], apply: ops.gemm, expected: tensor([15, 31, 21, 45], [2, 2]) },
   Conv: {
     inputs: [picture, tensor([0, 1, 0, 1, 0, 1, 0, 1, 0], [1, 1, 3, 3]), tensor([100])],

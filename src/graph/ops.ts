@@ -88,6 +88,13 @@ export const cast = (x: Value, to: ElementType) => (x.type === to ? x : one('Cas
 /** Matrix product over the last two axes, the others broadcast. */
 export const matmul = (a: Value, b: Value) => one('MatMul', [a, b], {})
 
+/** alpha·a·b like `matmul`, with the last two axes of either side exchanged while it is read. */
+export const fusedMatmul = (
+  a: Value,
+  b: Value,
+  { transA = false, transB = false, alpha = 1 }: Partial<OpParams['FusedMatMul']>,
+) => one('FusedMatMul', [a, b], { transA, transB, alpha })
+
 /** x·wᵀ + bias: x [rows, in], weight [out, in], bias [out] → [rows, out]. */
 export const gemm = (x: Value, weight: Value, bias: Value | null) => one('Gemm', [x, weight, bias], {})
 

@@ -52,14 +52,8 @@ const shapes: { readonly [Op in OpName]: Infer<Op> } = {
     return [{ type: to, shape: x!.shape }]
   },
 
-  MatMul(inputs, _, fail) {
-    const [a, b] = need(inputs, 2, fail)
-    sameType(a!, b!, fail)
-    if (a!.shape.length < 2 || b!.shape.length < 2) fail('both sides need two axes')
-    if (!sameDim(a!.shape.at(-1)!, b!.shape.at(-2)!)) fail('the inner dimensions differ')
-    const batch = broadcast(a!.shape.slice(0, -2), b!.shape.slice(0, -2), fail)
-    return [{ type: a!.type, shape: [...batch, a!.shape.at(-2)!, b!.shape.at(-1)!] }]
-  },
+  MatMul: (inputs, _, fail) => product(inputs, { transA: false, transB: false }, fail),
+  FusedMatMul: (inputs, params, fail) => product(inputs, params, fail),
   Gemm(inputs, _, fail) {
     const [x, weight, bias] = inputs
     if (x?.shape.length !== 2 || weight?.shape.length !== 2) return fail('x and weight need two axes')
@@ -201,6 +195,21 @@ function comparison(inputs: Inputs, _: unknown, fail: Fail): readonly ValueType[
 function reduced([x]: Inputs, { axes }: { readonly axes: readonly number[] }, fail: Fail): readonly ValueType[] {
   const shape = axes.reduce<Shape>((dims, axis) => replaced(dims, axisOf(x!, axis, fail), 1), x!.shape)
   return [{ type: x!.type, shape }]
+}
+
+function product(
+  inputs: Inputs,
+  { transA, transB }: Pick<OpParams['FusedMatMul'], 'transA' | 'transB'>,
+  fail: Fail,
+): readonly ValueType[] {
+  const [a, b] = need(inputs, 2, fail)
+  sameType(a!, b!, fail)
+  if (a!.shape.length < 2 || b!.shape.length < 2) fail('both sides need two axes')
+  const [rows, inner] = transA ? [-1, -2] : [-2, -1]
+  const [innerOfB, columns] = transB ? [-1, -2] : [-2, -1]
+  if (!sameDim(a!.shape.at(inner)!, b!.shape.at(innerOfB)!)) fail('the inner dimensions differ')
+  const batch = broadcast(a!.shape.slice(0, -2), b!.shape.slice(0, -2), fail)
+  return [{ type: a!.type, shape: [...batch, a!.shape.at(rows)!, b!.shape.at(columns)!] }]
 }
 
 function conv(inputs: Inputs, { stride, pads, groups }: ConvParams, fail: Fail): readonly ValueType[] {

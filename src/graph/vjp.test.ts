@@ -78,6 +78,36 @@ const examples: { readonly [Op in OpName]: readonly Example[] | null } = {
       build: ([a, b]) => ops.matmul(a!, b!),
     },
   ],
+  FusedMatMul: [
+    {
+      shapes: [
+        [2, 3, 4],
+        [4, 2],
+      ],
+      build: ([a, b]) => ops.fusedMatmul(a!, b!, { alpha: 0.5 }),
+    },
+    {
+      shapes: [
+        [2, 4, 3],
+        [4, 2],
+      ],
+      build: ([a, b]) => ops.fusedMatmul(a!, b!, { transA: true }),
+    },
+    {
+      shapes: [
+        [2, 3, 4],
+        [2, 2, 4],
+      ],
+      build: ([a, b]) => ops.fusedMatmul(a!, b!, { transB: true }),
+    },
+    {
+      shapes: [
+        [4, 3],
+        [2, 4],
+      ],
+      build: ([a, b]) => ops.fusedMatmul(a!, b!, { transA: true, transB: true, alpha: 2 }),
+    },
+  ],
   Gemm: [
     { shapes: [[3, 4], [2, 4], [2]], build: ([x, w, b]) => ops.gemm(x!, w!, b!) },
     {

@@ -63,10 +63,11 @@ export const vjp: { readonly [Op in OpName]: Vjp<Op> | null } = {
   },
   Cast: (dy, _, [x]) => [ops.cast(dy, x!.type)],
 
-  MatMul: (dy, _, [a, b]) => [sumTo(ops.matmul(dy, turned(b!)), a!.shape), sumTo(ops.matmul(turned(a!), dy), b!.shape)],
+  MatMul: (dy, _, [a, b]) => productVjp(dy, a!, b!, { transA: false, transB: false, alpha: 1 }),
+  FusedMatMul: (dy, _, [a, b], params) => productVjp(dy, a!, b!, params),
   Gemm: (dy, _, [x, weight, bias]) => [
     ops.matmul(dy, weight!),
-    ops.matmul(turned(dy), x!),
+    ops.fusedMatmul(dy, x!, { transA: true }),
     bias ? sumTo(dy, bias.shape) : null,
   ],
   Conv: (dy, _, inputs, params) => convVjp(dy, inputs, params),
@@ -150,10 +151,20 @@ export const vjp: { readonly [Op in OpName]: Vjp<Op> | null } = {
   MultiHeadAttention: (dy, _, inputs, params) => attentionVjp(dy, inputs, params),
 }
 
-/** The last two axes exchanged. */
-function turned(x: Value): Value {
-  const rank = x.shape.length
-  return ops.transpose(x, [...Array.from({ length: rank - 2 }, (_, axis) => axis), rank - 1, rank - 2])
+/** For y = α·A·B, dA = α·dy·Bᵀ and dB = α·Aᵀ·dy, where A and B are a and b or these transposed. */
+function productVjp(
+  dy: Value,
+  a: Value,
+  b: Value,
+  { transA, transB, alpha }: OpParams['FusedMatMul'],
+): readonly Value[] {
+  const da = transA
+    ? ops.fusedMatmul(b, dy, { transA: transB, transB: true, alpha })
+    : ops.fusedMatmul(dy, b, { transB: !transB, alpha })
+  const db = transB
+    ? ops.fusedMatmul(dy, a, { transA: true, transB: transA, alpha })
+    : ops.fusedMatmul(a, dy, { transA: !transA, alpha })
+  return [sumTo(da, a.shape), sumTo(db, b.shape)]
 }
 
 function inverse(perm: readonly number[]): readonly number[] {

@@ -1,6 +1,6 @@
 import { causalMask } from './causalMask.ts'
 import type { OpParams } from './operators.ts'
-import { add, matmul, mul, reduceSum, reshape, softmax, sub, transpose } from './ops.ts'
+import { add, fusedMatmul, mul, reduceSum, reshape, softmax, sub, transpose } from './ops.ts'
 import { numberAt, type Value } from './value.ts'
 
 /**
@@ -18,17 +18,14 @@ export function attentionVjp(
   const [q, k, v, dOut] = [query!, key!, value!, dy].map(split)
   const scale = 1 / Math.sqrt(numberAt(query!, 2) / heads)
 
-  const scores = mul(matmul(q!, turned(k!)), scale)
+  const scores = fusedMatmul(q!, k!, { transB: true, alpha: scale })
   const probabilities = softmax(isCausal ? add(scores, causalMask(query!.graph, numberAt(query!, 1))) : scores, -1)
 
-  const dValue = matmul(turned(probabilities), dOut!)
-  const dProbabilities = matmul(dOut!, turned(v!))
+  const dValue = fusedMatmul(probabilities, dOut!, { transA: true })
+  const dProbabilities = fusedMatmul(dOut!, v!, { transB: true })
   const centred = sub(dProbabilities, reduceSum(mul(dProbabilities, probabilities), [3]))
-  const dScores = mul(mul(probabilities, centred), scale)
-  return [join(matmul(dScores, k!), query!), join(matmul(turned(dScores), q!), key!), join(dValue, value!)]
-}
-
-/** The last two of four axes exchanged. */
-function turned(x: Value): Value {
-  return transpose(x, [0, 1, 3, 2])
+  const dScores = mul(probabilities, centred)
+  const dQuery = fusedMatmul(dScores, k!, { alpha: scale })
+  const dKey = fusedMatmul(dScores, q!, { transA: true, alpha: scale })
+  return [join(dQuery, query!), join(dKey, key!), join(dValue, value!)]
 }

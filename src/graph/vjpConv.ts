@@ -1,7 +1,7 @@
 import { addDims, type Dim, mulDims } from './dim.ts'
 import type { ConvParams } from './operators.ts'
-import { concat, conv, gather, gemm, integers, matmul, pad, reduceSum, reshape, slice, transpose } from './ops.ts'
-import { dimAt, numberAt, type Value } from './value.ts'
+import { concat, constant, conv, gemm, matmul, pad, reduceSum, reshape, slice, transpose } from './ops.ts'
+import { dimAt, type Graph, numberAt, type Value } from './value.ts'
 
 /**
  * Gradients of y = conv(x, w) + b.
@@ -25,13 +25,10 @@ export function convVjp(
 function byInput(dy: Value, x: Value, weight: Value, { stride, pads }: ConvParams): Value {
   const [out, channels, kernelHeight, kernelWidth] = [0, 1, 2, 3].map((axis) => numberAt(weight, axis))
   const points = kernelHeight! * kernelWidth!
-  const reversed = integers(
-    weight.graph,
-    Array.from({ length: points }, (_, i) => points - 1 - i),
-  )
-  // Turned about with the points in front, where each is a block of memory.
-  const byPoint = gather(transpose(reshape(weight, [out!, channels!, points]), [2, 1, 0]), reversed, 0)
-  const flipped = reshape(transpose(byPoint, [1, 2, 0]), [channels!, out!, kernelHeight!, kernelWidth!])
+  const exchanged = transpose(reshape(weight, [out!, channels!, points]), [1, 0, 2])
+  // A product with ones across the diagonal turns each kernel about in one pass, where a gather moves single numbers.
+  const turned = points === 1 ? exchanged : matmul(exchanged, antidiagonal(weight.graph, points))
+  const flipped = reshape(turned, [channels!, out!, kernelHeight!, kernelWidth!])
 
   const spread = dilate(dilate(dy, 2, stride), 3, stride)
   const kernel = [kernelHeight!, kernelWidth!]
@@ -46,43 +43,49 @@ function byInput(dy: Value, x: Value, weight: Value, { stride, pads }: ConvParam
   })
 }
 
+function antidiagonal(graph: Graph, size: number): Value {
+  const ones = new Float32Array(size * size)
+  for (let i = 0; i < size; i++) ones[(i + 1) * size - 1 - i] = 1
+  return constant(graph, ones, [size, size])
+}
+
 /**
- * With x framed by its pads, its rows one after another and channels last, the window of a point of the kernel is x from
- * a later place on: one block of memory, where im2col would copy row by row. dy gets rows as long as x's, filled with
- * zeros, so that what the window holds between rows does not count.
+ * ∂w[·, ·, r, c] is dy times x moved by r rows and c columns. Moving dy by the rows and x by the columns gives all
+ * points of the kernel as one product, whose factors are copied as often as the kernel is high and wide, where im2col
+ * copies x as often as it has points.
  */
 function byWeight(dy: Value, x: Value, weight: Value, { pads }: ConvParams): Value {
   const [out, channels, kernelHeight, kernelWidth] = [0, 1, 2, 3].map((axis) => numberAt(weight, axis))
-  const [batch, , height, width] = dy.shape
+  const [top, left] = pads
+  const [batch, , , width] = dy.shape
   const xHeight = dimAt(x, 2)
-  const [top, left, bottom, right] = pads
-  const wide = kernelWidth! - 1
-  const rowLength = addDims(width!, wide)
-  const length = mulDims(height!, rowLength)
 
-  // The last windows reach past the end by less than a row.
-  const spare = wide > 0 ? 1 : 0
-  const framed = trim(
-    pad(transpose(x, [0, 2, 3, 1]), {
-      before: [0, top, left, 0],
-      after: [0, bottom + spare, right, 0],
-      mode: 'constant',
-    }),
-  )
-  const flat = reshape(framed, [batch!, mulDims(addDims(xHeight, top + bottom + spare), rowLength), channels!])
-  const filled = trim(pad(dy, { before: [0, 0, 0, 0], after: [0, 0, 0, wide], mode: 'constant' }))
-  const perOutput = reshape(filled, [batch!, out!, length])
+  // dy[y] meets x[y + r − top]: seen from the rows of x, dy stands r − top further down.
+  const byRow = Array.from({ length: kernelHeight! }, (_, r) => moved(dy, 2, r - top, xHeight))
+  const rows = transpose(joined(byRow, 1), [1, 0, 2, 3])
+  const channelsLast = transpose(x, [0, 2, 3, 1])
 
-  const parts: Value[] = []
-  for (let row = 0; row < kernelHeight!; row++) {
-    for (let column = 0; column < kernelWidth!; column++) {
-      const start = addDims(mulDims(row, rowLength), column)
-      const window = slice(flat, 1, start, addDims(start, length))
-      parts.push(reduceSum(matmul(perOutput, window), [0]))
-    }
-  }
-  const byPoint = parts.length === 1 ? parts[0]! : concat(parts, 0) // [points, out, channels]
-  return reshape(transpose(byPoint, [1, 2, 0]), weight.shape)
+  const points = mulDims(batch!, xHeight, width!)
+  const byColumn = Array.from({ length: kernelWidth! }, (_, c) => {
+    const columns = moved(channelsLast, 2, left - c, width!)
+    return matmul(reshape(rows, [kernelHeight! * out!, points]), reshape(columns, [points, channels!]))
+  })
+  const byPoint = reshape(joined(byColumn, 0), [kernelWidth!, kernelHeight!, out!, channels!])
+  return reshape(transpose(byPoint, [2, 3, 1, 0]), weight.shape)
+}
+
+/** x moved by so many places along an axis, which becomes `length` long: what leaves it is lost, zeros come in. */
+function moved(x: Value, axis: number, places: number, length: Dim): Value {
+  const after = wholeNumber(addDims(length, mulDims(-1, addDims(dimAt(x, axis), places))))
+  const widths = (width: number) => x.shape.map((_, i) => (i === axis ? width : 0))
+  const start = Math.max(0, -places)
+  const cut = start > 0 || after < 0 ? slice(x, axis, start, addDims(dimAt(x, axis), Math.min(0, after))) : x
+  if (places <= 0 && after <= 0) return cut
+  return pad(cut, { before: widths(Math.max(0, places)), after: widths(Math.max(0, after)), mode: 'constant' })
+}
+
+function joined(parts: readonly Value[], axis: number): Value {
+  return parts.length === 1 ? parts[0]! : concat(parts, axis)
 }
 
 /** Windows of x beside each other (im2col) times dy, one GEMM. */

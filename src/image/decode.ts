@@ -69,12 +69,6 @@ export async function decodePicture(
   return isOpaque(four) ? toRgb(four) : four
 }
 
-/** Width and height as the header tells them, upright or not. */
-export async function pictureSize(bytes: Uint8Array): Promise<{ readonly width: number; readonly height: number }> {
-  const { width, height } = await readHeader(bytes, 'picture')
-  return { width, height }
-}
-
 /** A small WebP of a picture, at most `side` wide and high, its text left out. */
 export async function thumbnail(bytes: Uint8Array, side: number): Promise<Uint8Array> {
   if (pictureFormat(bytes) === undefined) throw new StudioError('bad-file', 'picture: expected a picture')
@@ -85,6 +79,16 @@ export async function thumbnail(bytes: Uint8Array, side: number): Promise<Uint8A
     .webp({ quality: 80 })
     .toBuffer()
   return refuseUnreadable('picture', small)
+}
+
+/** Width and height of the picture in a file, upright by its EXIF orientation, from the header alone. */
+export async function pictureSize(path: string): Promise<{ readonly width: number; readonly height: number }> {
+  const bytes = await readPictureFile(path, decodeLimits.maxBytes)
+  if (pictureFormat(bytes) === undefined) {
+    throw new StudioError('bad-file', `${path}: expected a PNG, JPEG, WebP, AVIF, GIF or TIFF picture`, { field: path })
+  }
+  const { width, height, isTurned } = await readHeader(bytes, path)
+  return isTurned ? { width: height, height: width } : { width, height }
 }
 
 /** Cyan, magenta, yellow and black as light, each ink taken for a perfect filter: (1 − C)(1 − K). */
@@ -119,12 +123,15 @@ async function readPictureFile(path: string, maxBytes: number): Promise<Uint8Arr
 }
 
 async function readHeader(bytes: Uint8Array, where: string) {
-  const { width, height, space } = await refuseUnreadable(
-    where,
-    sharp(bytes, { limitInputPixels: false, pages: 1 }).metadata(),
-  )
+  const {
+    width,
+    height,
+    space,
+    orientation = 1,
+  } = await refuseUnreadable(where, sharp(bytes, { limitInputPixels: false, pages: 1 }).metadata())
   if (!width || !height) throw new StudioError('bad-file', `${where}: a picture without a size`)
-  return { width, height, space }
+  // Orientations from 5 on lie on their side.
+  return { width, height, space, isTurned: orientation >= 5 }
 }
 
 /** What the decoder library says of a file, as our kind of error. */

@@ -7,6 +7,7 @@ import { filled } from './picture.ts'
 const context: FileNameContext = {
   prompt: 'a cat, on: a <mat>/ink',
   negativePrompt: 'dog',
+  promptWords: 8,
   styles: ['Ink', 'Old: photo'],
   stylePrompts: ['{prompt}/ink'],
   seed: 42,

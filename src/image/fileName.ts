@@ -6,6 +6,8 @@ import { strftime } from './strftime.ts'
 export interface FileNameContext {
   readonly prompt: string
   readonly negativePrompt: string
+  /** How many words of the prompt `[prompt_words]` takes. */
+  readonly promptWords: number
   readonly styles: readonly string[]
   /** Prompt texts of those styles, which may contain `{prompt}`. */
   readonly stylePrompts: readonly string[]
@@ -41,7 +43,6 @@ type Replacement = string | typeof vanished
 const forbidden = /[#<>:"/\\|?*\p{Cc}]/gu
 /** Room for a few such parts in the 255 bytes of a file name. */
 const longestPart = 128
-const longestPromptWords = 8
 const defaultTimeFormat = '%Y%m%d%H%M%S'
 
 /** A text as part of a file name: no character that file systems or shells treat specially, no outer spaces. */
@@ -113,9 +114,9 @@ const patterns: Readonly<Record<string, (context: FileNameContext, args: readonl
   prompt: ({ prompt }) => joined(prompt),
   prompt_no_styles: (context) => spaced(withoutStyles(context)),
   prompt_spaces: ({ prompt }) => spaced(prompt),
-  prompt_words: ({ prompt }) => {
+  prompt_words: ({ prompt, promptWords }) => {
     const words = prompt.split(/[\s!-/:-@[-`{-~]+/).filter((word) => word !== '')
-    return spaced(words.length === 0 ? 'empty' : words.slice(0, longestPromptWords).join(' '))
+    return spaced(words.length === 0 ? 'empty' : words.slice(0, promptWords).join(' '))
   },
   prompt_hash: ({ prompt }, [length]) => sha256(prompt, length, 8),
   negative_prompt_hash: ({ negativePrompt }, [length]) => sha256(negativePrompt, length, 8),

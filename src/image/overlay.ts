@@ -1,6 +1,6 @@
 import { toRgb, withAlpha } from './channels.ts'
 import { alphaComposite, mixed } from './composite.ts'
-import { type Box, filled, invert, type L8, pasted, picture, type Rgb8, type Rgba8 } from './picture.ts'
+import { type Box, crop, filled, invert, type L8, pasted, picture, type Rgb8, type Rgba8 } from './picture.ts'
 import { straightened } from './resample.ts'
 import { fitPicture } from './resizeMode.ts'
 
@@ -14,11 +14,12 @@ export function overlayOf(original: Rgb8, mask: L8): Rgba8 {
 
 /**
  * An inpainted picture under its overlay. With a box, the picture is first laid into that part of an empty picture of
- * the overlay's size (inpainting "only masked").
+ * the overlay's size (inpainting "only masked"); without one, an overlay of another size is laid on at the top left.
  */
 export function withOverlay(inpainted: Rgb8, overlay: Rgba8, box?: Box): Rgb8 {
-  const under = box ? uncropped(inpainted, overlay.width, overlay.height, box) : opaque(inpainted)
-  return toRgb(alphaComposite(under, overlay))
+  if (box) return toRgb(alphaComposite(uncropped(inpainted, overlay.width, overlay.height, box), overlay))
+  const { width, height } = inpainted
+  return toRgb(alphaComposite(opaque(inpainted), crop(overlay, { left: 0, top: 0, right: width, bottom: height })))
 }
 
 /** A picture fitted into a box of an otherwise transparent one. */

@@ -1,5 +1,5 @@
 import { StudioError } from '../errors.ts'
-import { type Channels, crop, type Picture, pasted, picture } from './picture.ts'
+import { type Channels, crop, type L8, type Picture, pasted, picture } from './picture.ts'
 import { resample } from './resample.ts'
 
 /**
@@ -78,4 +78,9 @@ export function fitPicture<C extends Channels>(
 ): Picture<C> {
   const [scaledWidth, scaledHeight] = scaledSize(source, mode, width, height)
   return placed(resample(source, scaledWidth, scaledHeight, 'lanczos'), mode, width, height)
+}
+
+/** A mask at the size of a picture that it was not drawn for; itself where it has that size. */
+export function maskLike(mask: L8, { width, height }: Picture, mode: ResizeMode): L8 {
+  return mask.width === width && mask.height === height ? mask : fitPicture(mask, mode, width, height)
 }

@@ -35,11 +35,12 @@ export interface StagedPicture extends MadePicture {
 export interface SavingPlan {
   readonly file: string
   readonly directory: string
+  readonly basename: string
   readonly name: string
   readonly extension: string
   readonly isNumbered: boolean
-  /** What goes into a text file beside it. */
-  readonly text: string | undefined
+  /** Files of the job's folder that go beside it, under its name with extensions of their own. */
+  readonly companions: readonly { readonly extension: string; readonly file: string }[]
   /** It is the picture itself and no by-product. */
   readonly isPicture: boolean
 }

@@ -6,7 +6,7 @@ import type { GenerateTask } from './task.ts'
 export function generateTask(
   endpoint: Endpoint,
   recipe: Recipe,
-  { saving, preview = { everySteps: 1 } }: Partial<Pick<GenerateTask, 'saving' | 'preview'>> = {},
+  { saving = false, preview = { everySteps: 1 } }: Partial<Pick<GenerateTask, 'saving' | 'preview'>> = {},
 ): GenerateTask {
   return { kind: 'generate', endpoint, recipe, saving, preview }
 }

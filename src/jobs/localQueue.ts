@@ -106,12 +106,15 @@ export class LocalQueue implements JobQueue {
     return live
   }
 
+  async admit(user: string): Promise<void> {
+    this.#checkRoom(user)
+  }
+
   async submit<K extends TaskKind>(
     task: TaskOf<K> & { readonly kind: K },
     { user = 'local', tag, title, priority = 0, onRestart = 'keep' }: SubmitOptions = {},
   ): Promise<Job<K>> {
-    if (this.#isClosing) throw new StudioError('busy', 'the server is shutting down', { retryAfterSeconds: 5 })
-    this.#checkLimits(user)
+    this.#checkRoom(user)
     const entry = this.#journal.add(
       {
         id: randomUUID(),
@@ -142,7 +145,8 @@ export class LocalQueue implements JobQueue {
     return job
   }
 
-  #checkLimits(user: string): void {
+  #checkRoom(user: string): void {
+    if (this.#isClosing) throw new StudioError('busy', 'the server is shutting down', { retryAfterSeconds: 5 })
     const { queued, queuedPerUser } = this.#limits
     const waiting = this.#order.size
     const own = this.#order.sizeOf(user)

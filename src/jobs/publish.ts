@@ -9,20 +9,23 @@ import type { Claim } from './journal.ts'
  * that has to start over knows what its former attempt may have left.
  */
 export async function publish(plan: SavingPlan, folder: string, claim: (path: string) => void): Promise<string> {
-  const { directory, name, extension, isNumbered, text } = plan
+  const { directory, basename, name, extension, isNumbered, companions } = plan
   const source = join(folder, plan.file)
   const place = async (path: string) => {
     claim(path)
     return placeFile(source, path)
   }
   let path: string
-  if (isNumbered) path = await placeNumbered({ directory, basename: '', decoration: name, extension }, place)
+  if (isNumbered) path = await placeNumbered({ directory, basename, decoration: name, extension }, place)
   else {
     path = join(directory, `${name}.${extension}`)
     // Without numbers a later picture takes the place of the one before, as in the reference.
     if (!(await place(path))) await saveWhole(path, await readFile(source))
   }
-  if (text !== undefined) await saveWhole(path.replace(/\.[^.]+$/, '.txt'), text)
+  for (const companion of companions) {
+    const beside = `${path.slice(0, -extension.length)}${companion.extension}`
+    await saveWhole(beside, await readFile(join(folder, companion.file)))
+  }
   return path
 }
 

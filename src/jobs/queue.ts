@@ -11,11 +11,13 @@ import type { TaskKind, TaskOf } from './task.ts'
  * A route that answers with the result submits and waits in one call, see `runTask`:
  *
  *     const recipe = await recipeFromRequest(body, 'txt2img', studio)
- *     const task = generateTask('txt2img', recipe, { saving: studio.options })
+ *     const task = generateTask('txt2img', recipe, { saving: true })
  *     const { id, result } = await runTask(queue, task, { user, tag: body.force_task_id, signal })
  *     const png = await queue.file(id, result.pictures[0].file)
  */
 export interface JobQueue {
+  /** The error `busy` where a job of this user would not be accepted now: to be asked before any work is done for it. */
+  admit(user: string): Promise<void>
   submit<K extends TaskKind>(task: TaskOf<K> & { readonly kind: K }, options?: SubmitOptions): Promise<Job<K>>
 
   get(id: string): Promise<Job>

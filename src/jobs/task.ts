@@ -1,6 +1,5 @@
 import type { Facts } from '../pipeline/infotext.ts'
 import type { Recipe } from '../pipeline/recipe.ts'
-import type { Options } from '../pipeline/wire/options.ts'
 import type { Endpoint } from '../pipeline/wire/request.ts'
 
 /**
@@ -23,8 +22,8 @@ export interface GenerateTask {
   readonly kind: 'generate'
   readonly endpoint: Endpoint
   readonly recipe: Recipe
-  /** Pictures are also saved where these options say, and listed in the gallery; undefined keeps them with the job only. */
-  readonly saving: Options | undefined
+  /** Pictures are also saved where the recipe says, and listed in the gallery; else they are kept with the job alone. */
+  readonly saving: boolean
   readonly preview: PreviewWish
 }
 

@@ -34,15 +34,18 @@ export interface BranchSite {
   readonly out: number
 }
 
+/** Ranks of a convolution come in as many as a block has channels in which the runtime convolves fastest. */
+const ranksOfKernel = 16
+
 const [downSuffix, upSuffix] = ['.lora_down', '.lora_up']
 
 function branch(site: LayerSite, x: Value, y: Value): Value {
   const { graph } = y
   const { path, kind, weightShape } = site
-  const rank = symbol(`rank of ${path}`)
   const batch = y.shape[0]!
   const [out, channels, kernel] = weightShape as readonly [number, number, number?]
   const isPoint = kind === 'linear' || (kernel === 1 && site.stride === 1)
+  const rank = symbol(`rank of ${path}`, isPoint ? 1 : ranksOfKernel)
   const down = graph.input(path + downSuffix, [...weightShape.slice(1, isPoint ? 2 : 4), rank])
   const up = graph.input(path + upSuffix, [batch, rank, out])
 
@@ -87,7 +90,7 @@ function numbers(shape: Value['shape']): readonly number[] {
 
 /**
  * What a graph's branches are fed for one plan and batch; it holds as long as these two do. Several networks on a
- * layer lie side by side along the rank. Layers without a network get one rank of zeros.
+ * layer lie side by side along the rank. Ranks that nothing fills are zeros: the least that a layer without a network gets.
  */
 export function branchFeeds(
   { branches }: NetworkPlan,
@@ -110,24 +113,28 @@ export function branchFeeds(
 /** The branches of one layer as one. */
 function stacked(branches: readonly Branch[], { ins, out }: BranchSite, batch: number): { down: Feed; up: Feed } {
   const columns = sizeOf(ins)
-  const rank = branches.reduce((sum, { adapter }) => sum + adapter.up.shape[0], 0)
-  if (rank === 0) {
-    const zeros = (shape: readonly number[]) => ({ shape, data: new Float32Array(sizeOf(shape)) })
-    return { down: zeros([...ins, 1]), up: zeros([batch, 1, out]) }
-  }
+  const needed = branches.reduce((sum, { adapter }) => sum + adapter.up.shape[0], 0)
+  const multiple = ins.length === 1 ? 1 : ranksOfKernel
+  const rank = Math.max(1, Math.ceil(needed / multiple)) * multiple
 
-  const [first, ...others] = branches
-  const down = others.length === 0 ? first!.adapter.down.data : new Float32Array(columns * rank)
+  const [only] = branches
+  const isWhole = branches.length === 1 && only!.adapter.up.shape[0] === rank
+  const down = isWhole ? only!.adapter.down.data : new Float32Array(columns * rank)
   const up = new Float32Array(batch * rank * out)
   let from = 0
   for (const { adapter, strength } of branches) {
     const own = adapter.up.shape[0]
-    for (let i = 0; others.length > 0 && i < columns; i++) {
+    for (let i = 0; !isWhole && i < columns; i++) {
       down.set(adapter.down.data.subarray(i * own, (i + 1) * own), i * rank + from)
     }
     for (let row = 0; row < batch; row++) {
-      const scale = strengthOf(strength, row, batch) * adapter.scale
-      scaleInto(up, adapter.up.data, scale, (row * rank + from) * out)
+      const start = (row * rank + from) * out
+      // Rows of one strength are copies, which are cheaper than products.
+      if (row > 0 && typeof strength === 'number') {
+        up.copyWithin(start, from * out, (from + own) * out)
+      } else {
+        scaleInto(up, adapter.up.data, strengthOf(strength, row, batch) * adapter.scale, start)
+      }
     }
     from += own
   }

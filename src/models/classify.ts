@@ -75,7 +75,13 @@ const rows: readonly Row[] = [
   ],
   ['unet', 'a UNet without text encoder and VAE', false, some(/^(?:down_blocks\.0\.resnets|input_blocks\.0\.0)\./)],
   ['vae', 'a VAE', true, some(/^(?:first_stage_model\.|vae\.)?decoder\.conv_in\.weight$/)],
-  ['preview decoder', 'a TAESD preview decoder', true, some(/^(?:decoder\.)?(?:layers\.)?3\.conv\.0\.weight$/)],
+  [
+    'preview decoder',
+    'a TAESD encoder or decoder',
+    true,
+    some(/^(?:(?:taesd_)?(?:en|de)coder\.)?(?:layers\.)?3\.conv\.0\.weight$/),
+  ],
+  ['preview decoder', 'an "Approx NN" preview decoder', true, all(/^conv1\.weight$/, /^conv8\.weight$/)],
   [
     'text encoder',
     'a text encoder',

@@ -16,7 +16,7 @@ export interface DetectedModel {
   readonly weights: ReadonlyMap<string, WeightEntry>
   /** False for a checkpoint pruned of its VAE, which needs one chosen; `config.vae` then is SD 1's. */
   readonly hasVae: boolean
-  /** Nothing says what the UNet predicts and shapes cannot tell: SD 2 exists in both kinds. v is assumed. */
+  /** Nothing says what the UNet predicts and shapes cannot tell: SD 2 exists in both kinds. v is assumed; a trial tells. */
   readonly isPredictionAssumed: boolean
   /** ᾱ [timesteps] as the checkpoint holds it, which the reference uses in place of its own computation. */
   readonly alphasCumprod: WeightEntry | undefined
@@ -82,8 +82,12 @@ function configOf(file: WeightFile, weights: DetectedModel['weights'], hasVae: b
       heads: said.textHeads ?? headsLike(model.text, text.width),
       skippedLayers: said.skippedLayers ?? model.text.skippedLayers,
     },
-    unet: { ...unet, heads: said.unetHeads ?? model.unet.heads, normGroups: model.unet.normGroups },
-    vae: { ...vae, normGroups: model.vae.normGroups },
+    unet: {
+      ...unet,
+      heads: said.unetHeads ?? model.unet.heads,
+      normGroups: said.unetNormGroups ?? model.unet.normGroups,
+    },
+    vae: { ...vae, normGroups: said.vaeNormGroups ?? model.vae.normGroups },
   }
   return { config, isPredictionAssumed }
 }
@@ -139,7 +143,7 @@ function checkSupport(file: WeightFile, { unet, text, vae, betas }: ModelConfig,
   if (vae.latentChannels !== 4) refuse(`a VAE of ${vae.latentChannels} latent channels; 4 are supported`)
   const heads = 'count' in unet.heads ? unet.heads.count : unet.heads.channels
   const whole = [
-    ...[...unet.mult, ...vae.mult, heads, text.heads, text.width / text.heads],
+    ...[...unet.mult, ...vae.mult, unet.normGroups, vae.normGroups, heads, text.heads, text.width / text.heads],
     ...unet.mult.map((factor) => (unet.channels * factor) / heads),
   ]
   if (!whole.every(Number.isInteger)) throw wrong(file, 'its widths are not divided evenly by its levels and heads')

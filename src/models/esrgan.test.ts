@@ -5,9 +5,8 @@ import { relativeError, runOnce } from '../../test/models/runOnce.ts'
 import { openWeights } from '../files/openWeights.ts'
 import { readWeight } from '../files/readWeight.ts'
 import { detectUpscaler, upscalerGraph } from './esrgan.ts'
-import { detectTinyDecoder, tinyDecoderGraph } from './taesd.ts'
 
-// Recorded by scripts/goldens/upscalers.py from spandrel and diffusers.
+// Recorded by scripts/goldens/upscalers.py from spandrel.
 const golden = openWeights(new URL('goldens/upscalers.safetensors', import.meta.url).pathname)
 interface Case {
   readonly input: readonly number[]
@@ -42,27 +41,5 @@ describe('an upscaler of the ESRGAN family enlarges as spandrel does', () => {
     expect(() => upscalerGraph(detectUpscaler(fileOf('torn', torn)))).toThrow(
       /model\.1\.sub\.1\.RDB2\.conv3\.0\.weight: is/,
     )
-  })
-})
-
-describe("TAESD's decoder shows what diffusers decodes", () => {
-  const decoders = cases.filter(([, { scale }]) => scale === undefined)
-
-  test.each(decoders)('%s', async (name, { input, weights }) => {
-    const latent = numbers(`${name} input`, input)
-    // Large enough to reach the soft limit of the latent.
-    const wide = { ...latent, data: latent.data.map((x) => 4 * x) }
-    const picture = await runOnce(tinyDecoderGraph(detectTinyDecoder(fileOf(name, weights))), { latent: wide })
-    expect(relativeError(picture, expected(name))).toBeLessThan(1e-5)
-  })
-
-  test('a file of another kind is refused', () => {
-    for (const shapes of [
-      { 'decoder.conv_in.weight': [8, 4, 3, 3] },
-      { '1.weight': [8, 4, 3, 3] },
-      { '0.weight': [8], '1.weight': [3] },
-    ]) {
-      expect(() => detectTinyDecoder(fileOf('other', shapes))).toThrow(expect.objectContaining({ code: 'unsupported' }))
-    }
   })
 })

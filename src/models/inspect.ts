@@ -3,6 +3,7 @@ import type { Sidecars } from '../files/sidecars.ts'
 import type { PlainValue, WeightEntry, WeightFile } from '../files/weights.ts'
 import { sizeOf } from '../tensor/shape.ts'
 import { classify, type FileKind } from './classify.ts'
+import { nativeSizeIn } from './configInMetadata.ts'
 import type { ModelConfig, VaeConfig } from './configs.ts'
 import { type DetectedModel, detectModel, detectVae } from './detect.ts'
 import { modelLayout } from './layout.ts'
@@ -28,6 +29,8 @@ export interface Inspection {
   readonly groups: ReadonlyMap<string, Amount>
   readonly metadata: ReadonlyMap<string, string>
   readonly checkpoint?: ModelConfig
+  /** Side of the pictures a checkpoint was trained on, where it says so. */
+  readonly nativeSize?: number
   readonly vae?: VaeConfig
   readonly embedding?: EmbeddingSummary
   readonly network?: NetworkSummary
@@ -71,7 +74,14 @@ export function inspectWeights(file: WeightFile, sidecars: Sidecars = {}): Inspe
     const model = attempt(() => detectModel(file, sidecars))
     if (!model) return { ...report, warnings }
     warnings.push(...checkpointWarnings(model))
-    return { ...report, architecture: modelName(model.config), checkpoint: model.config, warnings }
+    const nativeSize = nativeSizeIn(file)
+    return {
+      ...report,
+      architecture: modelName(model.config),
+      checkpoint: model.config,
+      ...(nativeSize !== undefined && { nativeSize }),
+      warnings,
+    }
   }
   if (kind === 'vae') {
     const found = attempt(() => detectVae(file))

@@ -1,6 +1,7 @@
 import { StudioError } from '../errors.ts'
 import type { Sidecars } from '../files/sidecars.ts'
 import { type PlainMap, type PlainValue, titleOf, type WeightFile } from '../files/weights.ts'
+import { configIn } from './configInMetadata.ts'
 import type { ModelConfig, UnetConfig } from './configs.ts'
 import { plainAt } from './plain.ts'
 
@@ -12,6 +13,8 @@ export interface Statements {
   readonly unetHeads?: UnetConfig['heads']
   readonly textHeads?: number
   readonly skippedLayers?: number
+  readonly unetNormGroups?: number
+  readonly vaeNormGroups?: number
   /** Sizes that the tensors have too, by what their source calls them: they must agree. */
   readonly sizes: ReadonlyMap<string, { readonly stated: PlainValue; readonly of: SizeName }>
   readonly textKind?: ModelConfig['text']['kind']
@@ -28,8 +31,13 @@ export function statements(file: WeightFile, { yaml, textModel }: Sidecars): Sta
     ? diffusersStatements(file.configs, `${title}: its configuration`)
     : yaml
       ? yamlStatements(yaml, textModel, `${title}: the yaml beside it`)
-      : { sizes: new Map(), source: `${title}: its metadata` }
+      : embeddedStatements(file, `${title}: its metadata`)
   return { ...metadataPrediction(file), ...beside }
+}
+
+function embeddedStatements(file: WeightFile, source: string): Statements {
+  const config = configIn(file)
+  return config ? yamlStatements(config, undefined, source) : { sizes: new Map(), source }
 }
 
 /**
@@ -75,7 +83,15 @@ function yamlStatements(yaml: PlainMap, textModel: PlainMap | undefined, source:
       ...optional('timesteps', positive(source, 'timesteps', model('timesteps'))),
     },
     ...optional('unetHeads', yamlHeads(source, unet)),
-    ...optional('textHeads', textHeads(source, textModel)),
+    ...optional(
+      'textHeads',
+      textHeads(source, textModel) ?? positive(source, 'heads', model('cond_stage_config', 'params', 'heads')),
+    ),
+    ...optional('unetNormGroups', positive(source, 'norm_num_groups', unet('norm_num_groups'))),
+    ...optional(
+      'vaeNormGroups',
+      positive(source, 'norm_num_groups', model('first_stage_config', 'params', 'ddconfig', 'norm_num_groups')),
+    ),
     ...optional('textKind', textKind),
     ...(textKind === 'openclip' && {
       skippedLayers: model('cond_stage_config', 'params', 'layer') === 'penultimate' ? 1 : 0,

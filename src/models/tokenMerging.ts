@@ -45,6 +45,8 @@ export function tokenMerging(
   const destinations = tokens.filter(isDestination)
   const sources = tokens.filter((token) => !isDestination(token))
   const merged = Math.min(sources.length, Math.floor(tokens.length * ratio))
+  // A strip of one row has no squares, so nothing to merge into.
+  if (merged === 0 || destinations.length === 0) return { merge: (y) => y, unmerge: (y) => y }
   const kept = sources.length - merged
   const { graph } = x
   const pick = (y: Value, places: readonly number[]) => gather(y, integers(graph, places), 1)

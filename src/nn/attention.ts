@@ -1,6 +1,6 @@
 import { StudioError } from '../errors.ts'
 import { causalMask } from '../graph/causalMask.ts'
-import { add, matmul, mul, multiHeadAttention, reshape, softmax, transpose } from '../graph/ops.ts'
+import { add, fusedMatmul, matmul, multiHeadAttention, reshape, softmax, transpose } from '../graph/ops.ts'
 import { numberAt, type Value } from '../graph/value.ts'
 import type { Scope } from './scope.ts'
 
@@ -21,9 +21,8 @@ export function attention(
   if (scope.emit.attention === 'fused') return multiHeadAttention(query, key, value, { heads, isCausal })
 
   const perHead = features / heads
-  const split = (x: Value, perm: readonly number[]) =>
-    transpose(reshape(x, [x.shape[0]!, x.shape[1]!, heads, perHead]), perm)
-  const scores = mul(matmul(split(query, [0, 2, 1, 3]), split(key, [0, 2, 3, 1])), 1 / Math.sqrt(perHead))
+  const split = (x: Value) => transpose(reshape(x, [x.shape[0]!, x.shape[1]!, heads, perHead]), [0, 2, 1, 3])
+  const scores = fusedMatmul(split(query), split(key), { transB: true, alpha: 1 / Math.sqrt(perHead) })
   const seen = softmax(isCausal ? add(scores, causalMask(query.graph, numberAt(query, 1))) : scores, -1)
-  return reshape(transpose(matmul(seen, split(value, [0, 2, 1, 3])), [0, 2, 1, 3]), query.shape)
+  return reshape(transpose(matmul(seen, split(value)), [0, 2, 1, 3]), query.shape)
 }

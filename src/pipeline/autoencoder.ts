@@ -4,8 +4,10 @@ import { combine } from '../tensor/combine.ts'
 import { normalStream } from '../tensor/random.ts'
 import { rows, stack, type Tensor } from '../tensor/tensor.ts'
 import type { Model } from './model.ts'
+import type { Recipe } from './recipe.ts'
 import type { SessionPool } from './sessionPool.ts'
-import { inTiles, type Tiling } from './tiles.ts'
+import { standInDecode, standInEncode } from './standIn.ts'
+import { cut, inTiles, type Tiling } from './tiles.ts'
 
 /** Pixels across one point of a latent. */
 export const latentScale = 8
@@ -48,11 +50,15 @@ export function drawLatents({ mean, deviation }: Posterior, seeds: readonly numb
   )
 }
 
-/** The VAE of a model; pictures pass it one by one. `isTiling` makes opposite edges meet. */
-export function autoencoder(model: Model, isTiling: boolean, pool: SessionPool): Autoencoder {
+/** The VAE of a model, or what stands in for it; pictures pass it one by one. Tiling makes opposite edges meet. */
+export function autoencoder(
+  model: Model,
+  { tiling, coding: { decoder, encoder } }: Pick<Recipe, 'tiling' | 'coding'>,
+  pool: SessionPool,
+): Autoencoder {
   const { config, weights } = model
-  const options = { weights, emit: { ...float32Emit, padding: isTiling ? 'circular' : 'zeros' } as const }
-  const key = `${model.checkpoint.path}|${model.vae?.path ?? ''}|${isTiling ? 'tiling' : ''}`
+  const options = { weights, emit: { ...float32Emit, padding: tiling ? 'circular' : 'zeros' } as const }
+  const key = `${model.checkpoint.path}|${model.vae?.path ?? ''}|${tiling ? 'tiling' : ''}`
 
   const decodeOne = async (latent: Tensor): Promise<Tensor> => {
     const session = await pool.get('decoder', `${key}|decoder`, 'mapped', () => decoderGraph(config, options))
@@ -74,11 +80,16 @@ export function autoencoder(model: Model, isTiling: boolean, pool: SessionPool):
 
   return {
     async decode(latent) {
+      if (decoder) return oneByOne(latent, (one) => standInDecode(decoder, one, pool))
       const raw = combine([1 / config.scaleFactor, latent])
       const isLarge = raw.shape[2]! * raw.shape[3]! > largestWhole
       return oneByOne(raw, (one) => (isLarge ? inTiles(one, decoderTiles, decodeOne) : decodeOne(one)))
     },
     async encode(pixels) {
+      if (encoder) {
+        const mean = await oneByOne(pixels, (one) => standInEncode(encoder.path, wholePoints(one), pool))
+        return { mean, deviation: { shape: mean.shape, data: new Float32Array(mean.data.length) } }
+      }
       const isLarge = pixels.shape[2]! * pixels.shape[3]! > largestWhole * latentScale ** 2
       const moments = await oneByOne(pixels, (one) =>
         isLarge ? inTiles(one, encoderTiles, encodeOne) : encodeOne(one),
@@ -86,6 +97,12 @@ export function autoencoder(model: Model, isTiling: boolean, pool: SessionPool):
       return posteriorOf(moments, config.scaleFactor)
     },
   }
+}
+
+/** A picture without the pixels beyond the last whole point of its latent. */
+function wholePoints(picture: Tensor): Tensor {
+  const whole = (side: number) => Math.floor(side / latentScale) * latentScale
+  return cut(picture, 0, 0, whole(picture.shape[2]!), whole(picture.shape[3]!))
 }
 
 /** Moments [B, 2·z, h, w]: means, then log-variances. */

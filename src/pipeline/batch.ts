@@ -106,12 +106,14 @@ async function* hiresPass(
   const firstModel = firstPainter.adapted.model
   const model = hires.model ? studio.model(hires.model) : firstModel
   const vaes = {
-    first: autoencoder(firstModel, recipe.tiling, pool),
-    second: autoencoder(model, recipe.tiling, pool),
+    first: autoencoder(firstModel, recipe, pool),
+    second: autoencoder(model, recipe, pool),
   }
   const prompts = hires.prompts.slice(batch.first, batch.first + batch.images.length)
   const prompt = prompts[0]!.prompt
-  const upscaler = latentUpscalers.has(hires.upscaler) ? undefined : studio.upscaler(hires.upscaler, recipe.tiles)
+  const isLatent = latentUpscalers.has(hires.upscaler)
+  const upscaler = isLatent ? undefined : studio.upscaler(hires.upscaler, recipe.tiles)
+  if (recipe.coding.encoder && (!isLatent || hires.firstPicture)) facts.set('VAE Encoder', 'TAESD')
   const start = await hiresStart(recipe, batch.images, hires, latent, vaes, upscaler)
 
   noteNetworks(job, [batch.images[0]!.prompt, prompt])

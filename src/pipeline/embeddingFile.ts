@@ -7,16 +7,34 @@ import { readWeight } from '../files/readWeight.ts'
 import { toRgb } from '../image/channels.ts'
 import { decodePicture } from '../image/decode.ts'
 import { isPng, pngText } from '../image/pngText.ts'
+import { openNetwork } from '../lora/network.ts'
 import type { TextEmbedding } from '../text/embeddings.ts'
 import { embeddingFromPixels, embeddingFromText } from '../text/pictureEmbedding.ts'
 import { embeddingOf } from '../text/textualInversion.ts'
+import type { EmbeddingFile, Recipe } from './recipe.ts'
 
 const pictures = /^\.(png|webp|jxl|avif)$/i
 /** A textual inversion is some hundred kilobytes of JSON. */
 const largestJson = 64 << 20
 
-/** Reads a textual inversion of any kind; its trigger is `name` unless a picture says otherwise. */
-export async function readEmbedding(name: string, path: string): Promise<TextEmbedding> {
+/** A textual inversion that has been read. */
+export interface LearntWord {
+  readonly file: EmbeddingFile
+  readonly embedding: TextEmbedding
+}
+
+/** Reads a recipe's textual inversions. */
+export function readEmbeddings({ embeddings }: Pick<Recipe, 'embeddings'>): Promise<LearntWord[]> {
+  return Promise.all([...embeddings.values()].map(async (file) => ({ file, embedding: await readEmbedding(file) })))
+}
+
+/** Reads a textual inversion of any kind; its trigger is the name unless a picture says otherwise. */
+async function readEmbedding({ name, path, isBundled }: EmbeddingFile): Promise<TextEmbedding> {
+  if (isBundled) {
+    const tensors = openNetwork(openWeights(path)).embeddings.get(name)
+    if (!tensors) throw new StudioError('bad-file', `${path}: no longer brings the embedding ${name}`, { field: path })
+    return embeddingOf(name, path, tensors, readWeight)
+  }
   if (pictures.test(parse(path).ext)) return embeddingOfPicture(name, path, readFileSync(path))
   return embeddingOf(name, path, openWeights(path).entries, readWeight)
 }

@@ -1,6 +1,7 @@
 import { matchColors } from '../image/colorCorrection.ts'
 import { overlayOf, uncroppedMask, withOverlay } from '../image/overlay.ts'
 import type { Rgb8, Rgba8 } from '../image/picture.ts'
+import { maskLike } from '../image/resizeMode.ts'
 import { differenceMask } from '../image/softInpaint.ts'
 import { rows, type Tensor } from '../tensor/tensor.ts'
 import type { MaskedState, StartState } from './initLatent.ts'
@@ -47,6 +48,10 @@ function overlaysOf(
   const { region } = masked.prepared
   return masked.originals.slice(offset, offset + latent.shape[0]!).map((original, i) => {
     const changed = differenceMask(rows(before, i, i + 1), rows(latent, i, i + 1), masked.latentMask, soft, recipe)
-    return overlayOf(original, region ? uncroppedMask(changed, original.width, original.height, region) : changed)
+    const { width, height } = original
+    return overlayOf(
+      original,
+      region ? uncroppedMask(changed, width, height, region) : maskLike(changed, original, 'fit'),
+    )
   })
 }

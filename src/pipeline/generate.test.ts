@@ -6,16 +6,23 @@ import { openWeights } from '../files/openWeights.ts'
 import { readWeight } from '../files/readWeight.ts'
 import type { WeightEntry } from '../files/weights.ts'
 import { writeSafetensors } from '../files/writeSafetensors.ts'
+import { toRgb } from '../image/channels.ts'
+import { decodePicture } from '../image/decode.ts'
 import type { Picture, Rgb8 } from '../image/picture.ts'
 import { fromPixels } from '../image/pixels.ts'
 import { readInfotext } from '../image/readInfotext.ts'
-import type { Tensor } from '../tensor/tensor.ts'
+import { fitPicture } from '../image/resizeMode.ts'
+import { approximateColours } from '../models/approxColours.ts'
+import { type ModelConfig, sd2 } from '../models/configs.ts'
+import { modelLayout } from '../models/layout.ts'
+import { type Tensor, tensor } from '../tensor/tensor.ts'
 import { autoencoder } from './autoencoder.ts'
-import { type GeneratedImage, type GenerateOptions, generate, type Progress, type Result } from './generate.ts'
+import { type GenerateOptions, generate, type Progress, type Result } from './generate.ts'
 import { previewPictures } from './preview.ts'
 import type { Recipe } from './recipe.ts'
-import { saveImage } from './saveImage.ts'
+import { saveGrid, saveImage, saveStartPictures } from './saveImage.ts'
 import { openStudio, type Studio } from './studio.ts'
+import type { StepProgress } from './walk.ts'
 import { recipeFromRequest } from './wire/recipeFromRequest.ts'
 
 let data: ReturnType<typeof dataFolder>
@@ -78,6 +85,37 @@ describe('batch mates change nothing', () => {
     const [alone] = await pictures({ ...body, seed: 8 }, 'img2img')
     const [, inBatch] = await pictures({ ...body, batch_size: 2 }, 'img2img')
     expect(inBatch).toEqual(alone)
+  })
+})
+
+describe('sizes that do not fit each other', () => {
+  const masked = { mask: base64('mask128.png'), inpaint_full_res: false, steps: 1, denoising_strength: 1 }
+
+  test('an overlay of a picture whose sides are no multiple of eight is cut to what was painted', async () => {
+    const body = { ...masked, init_images: [base64('init128.png')], width: 64, height: 71 }
+    const [made] = await pictures(body, 'img2img')
+    expect([made!.width, made!.height]).toEqual([64, 64])
+    // The corner is outside of the mask.
+    const start = fitPicture(
+      toRgb(await decodePicture(readFileSync('test/golden/inputs/init128.png'))),
+      'stretch',
+      64,
+      71,
+    )
+    expect(made!.data.subarray(0, 3)).toEqual(start.data.subarray(0, 3))
+  })
+
+  test.each([0, 1, 2, 3])('masked content %d with a latent that is resized', async (inpainting_fill) => {
+    const body = { ...masked, init_images: [base64('init160x96.png')], resize_mode: 3, inpainting_fill }
+    const [made] = await pictures(body, 'img2img')
+    expect([made!.width, made!.height]).toEqual([64, 64])
+  })
+
+  test('tokens of a strip of one row have none to merge with', async () => {
+    const override_settings = { ...small.override_settings, token_merging_ratio: 0.5 }
+    const [made] = await pictures({ height: 8, steps: 1, override_settings })
+    const [plain] = await pictures({ height: 8, steps: 1 })
+    expect(made).toEqual(plain)
   })
 })
 
@@ -152,7 +190,7 @@ describe('whoever asks to stop', () => {
       }
     }
     expect(steps).toEqual([0, 0, 0, 0, 1, 1, 2, 2, 2, 2])
-    const vae = autoencoder(studio.model(recipe), false, studio.pool)
+    const vae = autoencoder(studio.model(recipe), recipe, studio.pool)
     expect(pictures).toHaveLength(3)
     expect(pictures[1]).toEqual(fromPixels(await vae.decode(reached!))[0])
   })
@@ -270,6 +308,64 @@ test('an upscaler model enlarges for the second pass: one that adds nothing is t
   expect(upscaled.images[0]!.infotext).toContain('Hires upscaler: Plain')
 })
 
+test('a word that a network brings along means something where the network is asked for', async () => {
+  const { entries } = openWeights(join(data.path, 'embeddings', 'tinyemb.pt'))
+  const learnt = [...entries.values()].find(({ shape }) => shape.length === 2)!
+  const folder = join(data.path, 'models/Lora')
+  const silent = [
+    entry('lora_unet_conv_in.lora_down.weight', [1, 4, 3, 3]),
+    entry('lora_unet_conv_in.lora_up.weight', [32, 1, 1, 1]),
+  ]
+  const words = ['a vqx', 'tinyemb'].map((word) => ({ ...learnt, name: `bundle_emb.${word}.string_to_param.*` }))
+  writeSafetensors(join(folder, 'brings.safetensors'), [...silent, ...words])
+  const make = async (prompt: string) => (await run(await recipeOf({ prompt }))).images[0]!
+  const own = await make('tinyemb in a field')
+  const brought = await make('A VQX in a field <lora:brings:1>')
+  expect(brought.picture).toEqual(own.picture)
+  expect(brought.infotext).toContain('TI hashes: "a vqx: brings"')
+  expect((await make('a vqx in a field')).picture).not.toEqual(own.picture)
+  // What the folder has under that name stays.
+  expect((await make('tinyemb in a field <lora:brings:1>')).infotext).toMatch(/TI hashes: "tinyemb: [0-9a-f]{12}"/)
+})
+
+describe('an SD 2 checkpoint of which nothing says what it predicts', () => {
+  const tiny: ModelConfig = {
+    ...sd2,
+    text: { ...sd2.text, layers: 2, width: 64, mlpWidth: 64, vocabulary: 49408 },
+    unet: { ...sd2.unet, channels: 64, mult: [1, 1], resBlocks: 1, attention: [true, false], contextWidth: 64 },
+    vae: { ...sd2.vae, channels: 32, mult: [1, 1, 1, 1], resBlocks: 1 },
+  }
+
+  /** Writes one whose UNet answers a number everywhere; its estimate at the first step is given back. */
+  async function firstEstimate(answer: number, parameterization?: string): Promise<Float32Array> {
+    const name = `sd2-${answer}-${parameterization}`
+    const path = join(data.path, 'models/Stable-diffusion', name)
+    const bytes = new Uint8Array(new Float32Array(4).fill(answer).buffer)
+    const weights = [...modelLayout(tiny)].map(([tensor, shape]) =>
+      tensor === 'model.diffusion_model.out.2.bias'
+        ? { ...entry(tensor, shape), location: { bytes } }
+        : entry(tensor, shape),
+    )
+    writeSafetensors(`${path}.safetensors`, weights)
+    if (parameterization) writeFileSync(`${path}.yaml`, `model: {params: {parameterization: ${parameterization}}}`)
+    const override_settings = { ...small.override_settings, sd_model_checkpoint: name }
+    const job = generate(studio, await recipeOf({ width: 16, height: 16, override_settings }))
+    const { value } = await job.next()
+    await job.return(undefined as never)
+    return (value as StepProgress).denoised.data
+  }
+
+  // At the last timestep ε is about what is asked about, 0.5; v lies far below it.
+  test.each([
+    [0.5, 'eps', 'v'],
+    [-3, 'v', 'eps'],
+  ])('is asked: where it answers %d that is %s', async (answer, is, isNot) => {
+    const tried = await firstEstimate(answer)
+    expect(tried).toEqual(await firstEstimate(answer, is))
+    expect(tried).not.toEqual(await firstEstimate(answer, isNot))
+  })
+})
+
 test('another checkpoint takes the place of the one before, whose memory is freed', async () => {
   const [first] = await pictures({})
   const [other] = await pictures({ override_settings: { sd_model_checkpoint: 'tiny-sd2v', randn_source: 'CPU' } })
@@ -309,20 +405,80 @@ test('a small decoder shows the steps, and decodes the picture where that is ask
   expect(images[0]!.infotext).toContain('VAE Decoder: TAESD')
 })
 
+test('a linear guess may be all that is decoded, and pictures then are of a pixel for each point', async () => {
+  const override_settings = { ...small.override_settings, sd_vae_decode_method: 'Approx cheap' }
+  const { progress, images } = await run(await recipeOf({ override_settings }))
+  const last = progress.findLast((each) => each.kind === 'step')
+  expect(images[0]!.picture).toEqual(fromPixels(approximateColours(last!.denoised))[0])
+  expect(images[0]!.infotext).toContain('VAE Decoder: Approx cheap')
+})
+
+test('a small encoder makes the latents of start pictures where that is asked for', async () => {
+  // Every convolution passes its first channels on, halvings take every other pixel: a latent of pixels in 0…1.
+  const passing = (name: string, out: number, inputs: number) =>
+    entry(
+      name,
+      [out, inputs, 3, 3],
+      [0, 1, 2].map((c) => c * inputs * 9 + c * 9 + 4),
+    )
+  writeSafetensors(join(data.path, 'models/VAE-taesd/taesd_encoder.safetensors'), [
+    passing('0.weight', 3, 3),
+    entry('0.bias', [3]),
+    ...[2, 6, 10].map((layer) => passing(`${layer}.weight`, 3, 3)),
+    passing('14.weight', 4, 3),
+    entry('14.bias', [4]),
+  ])
+  const override_settings = {
+    ...small.override_settings,
+    sd_vae_encode_method: 'TAESD',
+    sd_vae_decode_method: 'Approx cheap',
+    img2img_fix_steps: true,
+  }
+  const init = toRgb(await decodePicture(readFileSync('test/golden/inputs/init128.png')))
+  const body = {
+    init_images: [base64('init128.png')],
+    width: 128,
+    height: 132,
+    denoising_strength: 0,
+    override_settings,
+  }
+  const { images } = await run(await recipeOf(body, 'img2img'))
+  // Without a step of denoising the latent stays: the pixels at the corners of the squares, as colours are guessed.
+  const sized = fitPicture(init, 'stretch', 128, 132)
+  const corner = (c: number, x: number, y: number) => sized.data[(8 * y * 128 + 8 * x) * 3 + c]! / 255
+  const latent = tensor(
+    [0, 1, 2, 3].flatMap((c) =>
+      Array.from({ length: 256 }, (_, i) => (c === 3 ? 0 : corner(c, i % 16, Math.floor(i / 16)))),
+    ),
+    [1, 4, 16, 16],
+  )
+  expect(largestDifference(images[0]!.picture, fromPixels(approximateColours(latent))[0]!)).toBeLessThanOrEqual(1)
+  expect(images[0]!.infotext).toContain('VAE Encoder: TAESD, VAE Decoder: Approx cheap')
+})
+
+test('what is to stand in for the VAE must be there', async () => {
+  const override_settings = { sd_vae_decode_method: 'Approx NN' }
+  await expect(recipeOf({ override_settings })).rejects.toThrow(
+    'override_settings.sd_vae_decode_method: models/VAE-approx holds no Approx NN decoder',
+  )
+})
+
 describe('saving', () => {
   const saved = async (settings: Record<string, unknown>, body: object = {}) => {
     const folder = dataFolder()
     writeFileSync(join(folder.path, 'config.json'), JSON.stringify(settings))
-    const own = openStudio(folder.path)
-    const recipe = await recipeOf(body)
-    const { images } = await run(recipe)
+    const own = openStudio(folder.path, { threads: 1 })
+    const recipe = await recipeFromRequest({ ...small, ...body }, 'txt2img', own)
+    const { images } = await run(recipe, {}, own)
     const paths: string[] = []
     for (const image of images) paths.push((await saveImage(own, recipe, image)).path)
-    return { folder, paths, images: images as GeneratedImage[] }
+    const grid = await saveGrid(own, recipe, images)
+    await own.close()
+    return { folder, paths, grid, images }
   }
 
   test('goes below outputs, into a folder for the day, under a number and the seed', async () => {
-    const { folder, paths, images } = await saved({}, { batch_size: 2 })
+    const { folder, paths, images } = await saved({ grid_save: false }, { batch_size: 2 })
     const day = /^outputs\/txt2img-images\/\d{4}-\d\d-\d\d\//
     const relative = paths.map((path) => path.slice(folder.path.length + 1))
     expect(relative[0]).toMatch(new RegExp(`${day.source}00000-7\\.png$`))
@@ -347,11 +503,55 @@ describe('saving', () => {
     folder.remove()
   })
 
+  test('adds a grid of several pictures, which says how the last batch began', async () => {
+    const body = { batch_size: 2, n_iter: 2, steps: 1, override_settings: { n_rows: 0, grid_format: 'webp' } }
+    const { folder, grid, images } = await saved({ samples_format: 'jpg' }, body)
+    expect(grid!.slice(folder.path.length)).toMatch(/^\/outputs\/txt2img-grids\/\d{4}-\d\d-\d\d\/grid-0000\.webp$/)
+    const bytes = readFileSync(grid!)
+    expect((await readInfotext(bytes)).infotext).toBe(images[2]!.infotext)
+    expect(await decodePicture(bytes)).toMatchObject({ width: 128, height: 128 })
+    folder.remove()
+  })
+
+  test('makes no grid of one picture, unless that is wanted', async () => {
+    const one = await saved({}, { steps: 1 })
+    expect(one.grid).toBeUndefined()
+    one.folder.remove()
+    const wanted = await saved(
+      { grid_only_if_multiple: false, grid_extended_filename: true, grid_save_to_dirs: false },
+      { steps: 1 },
+    )
+    expect(wanted.grid!.slice(wanted.folder.path.length)).toBe('/outputs/txt2img-grids/grid-0000-7.png')
+    wanted.folder.remove()
+  })
+
+  test('puts a smaller JPEG beside what is too large to share', async () => {
+    const { folder, paths, images } = await saved({ target_side_length: 40 }, { steps: 1 })
+    const copy = readFileSync(paths[0]!.replace(/png$/, 'jpg'))
+    expect(await decodePicture(copy)).toMatchObject({ width: 40, height: 40 })
+    expect((await readInfotext(copy)).infotext).toBe(images[0]!.infotext)
+    folder.remove()
+  })
+
+  test('keeps start pictures under the hash that infotexts tell', async () => {
+    const body = { init_images: [base64('init128.png')], steps: 1 }
+    const recipe = await recipeOf(
+      { ...body, override_settings: { save_init_img: true, outdir_init_images: 'kept' } },
+      'img2img',
+    )
+    await saveStartPictures(studio, recipe)
+    const [name] = readdirSync(join(data.path, 'kept'))
+    expect(await decodePicture(readFileSync(join(data.path, 'kept', name!)))).toEqual(recipe.init!.pictures[0])
+    expect((await run(recipe)).images[0]!.infotext).toContain(`Init image hash: ${name!.replace('.png', '')},`)
+    await saveStartPictures(studio, await recipeOf(body, 'img2img'))
+    expect(existsSync(join(data.path, 'outputs'))).toBe(false)
+  })
+
   test('into a folder of one’s own leaves nothing else behind', async () => {
     const recipe = await recipeOf({})
     const { images } = await run(recipe)
     const folder = join(data.path, 'own')
-    const { path } = await saveImage(studio, recipe, images[0]!, { folder, format: 'webp' })
+    const { path } = await saveImage(studio, recipe, images[0]!, { folder, subfolder: '', format: 'webp' })
     expect(path).toBe(join(folder, '00000-7.webp'))
     expect(readdirSync(folder)).toEqual(['00000-7.webp'])
     expect(existsSync(join(data.path, 'outputs'))).toBe(false)

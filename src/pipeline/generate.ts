@@ -4,13 +4,12 @@ import { pythonFloat } from '../image/pythonFloat.ts'
 import { autoencoder } from './autoencoder.ts'
 import { sampleBatch } from './batch.ts'
 import { batchesOf } from './batches.ts'
-import { readEmbedding } from './embeddingFile.ts'
+import { readEmbeddings } from './embeddingFile.ts'
 import { hiresFacts, softInpaintingFacts } from './facts.ts'
 import { finishPictures } from './finish.ts'
 import { type Facts, type Framing, infotextOf } from './infotext.ts'
 import { type StartState, startFrom } from './initLatent.ts'
 import { checkCancelled, type Job, type SkipRequest } from './job.ts'
-import { tinyDecode } from './preview.ts'
 import type { Recipe } from './recipe.ts'
 import { usesEtaSeedDelta } from './sampling.ts'
 import type { Studio } from './studio.ts'
@@ -72,22 +71,18 @@ export async function* generate(
   await studio.keepOnly(models.map(({ checkpoint }) => checkpoint))
   const jobTime = new Date()
   const facts: Facts = new Map()
-  const embeddings = await Promise.all(
-    [...recipe.embeddings.values()].map(({ name, path }) => readEmbedding(name, path)),
-  )
-  const job: Job = { studio, recipe, facts, embeddings, signal, interrupt, skip }
+  const job: Job = { studio, recipe, facts, embeddings: await readEmbeddings(recipe), signal, interrupt, skip }
   checkCancelled(job)
+  for (const files of models) await studio.settledModel(files)
   const start = await startOf(job)
 
   const images: GeneratedImage[] = []
   let framing: Framing | undefined
   for (const batch of batchesOf(recipe)) {
     const sampled = yield* sampleBatch(job, batch, start)
-    const { tinyDecoder } = recipe
-    if (tinyDecoder) facts.set('VAE Decoder', 'TAESD')
-    const decoded = tinyDecoder
-      ? await tinyDecode(studio, tinyDecoder.path, sampled.latent)
-      : await sampled.vae.decode(sampled.latent)
+    const { decoder } = recipe.coding
+    if (decoder) facts.set('VAE Decoder', decoder.method)
+    const decoded = await sampled.vae.decode(sampled.latent)
     const pictures = finishPictures(recipe, start, sampled, batch.offset, fromPixels(decoded))
     const firstPasses = sampled.firstPass && fromPixels(sampled.firstPass)
     // Hashing a checkpoint that is new takes seconds, and nobody wants to know before the first picture is done.
@@ -122,7 +117,7 @@ async function startOf(job: Job): Promise<StartState | undefined> {
   if (hires) for (const [key, fact] of hiresFacts(recipe, hires)) facts.set(key, fact)
   if (!init) return undefined
   facts.set('Denoising strength', pythonFloat(init.denoisingStrength))
-  const vae = autoencoder(studio.model(recipe), recipe.tiling, studio.pool)
+  const vae = autoencoder(studio.model(recipe), recipe, studio.pool)
   const upscaler = init.upscaler === undefined ? undefined : studio.upscaler(init.upscaler, recipe.tiles)
   return startFrom(recipe, init, vae, upscaler, facts)
 }

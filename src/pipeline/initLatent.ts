@@ -5,7 +5,7 @@ import { latentMask, type PreparedMask, prepareMask } from '../image/mask.ts'
 import { overlayOf } from '../image/overlay.ts'
 import { type Box, crop, invert, type L8, type Rgb8, type Rgba8 } from '../image/picture.ts'
 import { toPixels } from '../image/pixels.ts'
-import { fitPicture, placed, type ResizeMode, scaledSize } from '../image/resizeMode.ts'
+import { maskLike, placed, type ResizeMode, scaledSize } from '../image/resizeMode.ts'
 import { combine } from '../tensor/combine.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { type Autoencoder, drawLatents, latentScale } from './autoencoder.ts'
@@ -53,10 +53,11 @@ export async function startFrom(
     ),
   )
 
-  const overlayMasks = prepared && sized.map((source) => maskLike(prepared.overlay, source, init.resize))
+  const overlayMasks = prepared && sized.map((source) => maskLike(prepared.overlay, source, pixelMode(init.resize)))
   const inputs: Rgb8[] = []
   for (const source of sized) inputs.push(await encoderInput(source, init, prepared, recipe, upscaler))
   const pixels = toPixels(inputs)
+  if (recipe.coding.encoder) facts.set('VAE Encoder', 'TAESD')
   const posterior = await vae.encode(pixels)
   const [latentHeight, latentWidth] = [Math.floor(height / latentScale), Math.floor(width / latentScale)]
   const sizedLatents: StartState['latentsOf'] = ({ images, offset }) => {
@@ -115,10 +116,15 @@ function maskSettings({ width, height }: Recipe, { resize }: Init, { blurX, blur
     blurY,
     onlyMasked: onlyMasked !== undefined,
     padding: onlyMasked?.padding ?? 0,
-    resizeMode: resize === 'latent' ? ('fit' as const) : resize,
+    resizeMode: pixelMode(resize),
     width,
     height,
   }
+}
+
+/** How pixels are brought to size where it is the latent that is to be resized. */
+export function pixelMode(resize: Init['resize']): ResizeMode {
+  return resize === 'latent' ? 'fit' : resize
 }
 
 /** In the order in which infotexts tell it. */
@@ -137,14 +143,14 @@ function noteMask(mask: Mask, prepared: PreparedMask | undefined, facts: Facts):
 /** What the encoder is given: the whole picture or the part around the mask, what is to be painted filled in. */
 async function encoderInput(
   source: Rgb8,
-  { mask }: Init,
+  { mask, resize }: Init,
   prepared: PreparedMask | undefined,
   { width, height }: Recipe,
   upscaler: UpscaleStep | undefined,
 ): Promise<Rgb8> {
   if (!mask || !prepared) return source
   const part = prepared.region ? await fitted(cropped(source, prepared.region), 'fit', width, height, upscaler) : source
-  return mask.content === 'original' ? part : fillMasked(part, prepared.mask)
+  return mask.content === 'original' ? part : fillMasked(part, maskLike(prepared.mask, part, pixelMode(resize)))
 }
 
 function cropped(source: Rgb8, region: Box): Rgb8 {
@@ -172,12 +178,6 @@ async function fitted(
 ): Promise<Rgb8> {
   const [scaledWidth, scaledHeight] = scaledSize(source, mode, width, height)
   return placed(await upscale(source, scaledWidth, scaledHeight, upscaler), mode, width, height)
-}
-
-/** The overlay's mask at the size of a picture that it was not drawn for. */
-function maskLike(mask: L8, { width, height }: Rgb8, resize: Init['resize']): L8 {
-  if (mask.width === width && mask.height === height) return mask
-  return fitPicture(mask, resize === 'latent' ? 'fit' : resize, width, height)
 }
 
 /** One for each picture of a batch, where there is one for all. */

@@ -1,8 +1,8 @@
 import { StudioError } from '../errors.ts'
 import { parseBlockWeights } from '../lora/blockWeights.ts'
-import type { TextEmbedding } from '../text/embeddings.ts'
 import { loraTags, parseExtraNetworks } from '../text/extraNetworks.ts'
 import { conditionOn, type Timeline } from './conditioning.ts'
+import type { LearntWord } from './embeddingFile.ts'
 import type { Facts } from './infotext.ts'
 import type { Model } from './model.ts'
 import type { AdaptedModel, AskedNetwork } from './networks.ts'
@@ -16,7 +16,7 @@ export interface Job {
   readonly studio: Studio
   readonly recipe: Recipe
   readonly facts: Facts
-  readonly embeddings: readonly TextEmbedding[]
+  readonly embeddings: readonly LearntWord[]
   /** Ends the job with an error before the next step. */
   readonly signal: AbortSignal | undefined
   /** Ends sampling before the next step; what has been reached becomes the picture. */
@@ -84,7 +84,10 @@ export async function preparePainter(
   timeline: Timeline,
 ): Promise<Painter> {
   const tokenizer = studio.tokenizer(reader.model.config.text.kind)
-  const encode = textEncoder(reader, recipe.prompting, embeddings, tokenizer, studio.pool)
+  const asked = new Set(askedNetworks(recipe, prompts[0]!.prompt).map(({ path }) => path))
+  const present = embeddings.filter(({ file }) => !file.isBundled || asked.has(file.path))
+  const learnt = present.map(({ embedding }) => embedding)
+  const encode = textEncoder(reader, recipe.prompting, learnt, tokenizer, studio.pool)
   const texts = prompts.map(({ prompt, negativePrompt }) => ({
     prompt: parseExtraNetworks(prompt).text,
     negativePrompt,
@@ -98,8 +101,9 @@ export async function preparePainter(
 export function notePrompts({ recipe, facts }: Job, { conditioning }: Painter): void {
   const { writing, embeddings, prompting } = recipe
   const hashes = conditioning.embeddings.flatMap((name) => {
-    const hash = embeddings.get(name)?.hash
-    return hash === undefined ? [] : [hashText(name, hash)]
+    const file = embeddings.get(name)
+    if (file?.hash === undefined) return []
+    return [file.isBundled ? `${tidy(name)}: ${file.hash}` : hashText(name, file.hash)]
   })
   if (writing.embeddingHashes && hashes.length > 0) facts.set('TI hashes', hashes.join(', '))
   if (conditioning.hasBrackets && prompting.emphasis !== 'Original') facts.set('Emphasis', prompting.emphasis)
@@ -119,5 +123,10 @@ export function noteNetworks({ recipe, facts }: Job, prompts: readonly string[])
 }
 
 function hashText(name: string, hash: string): string {
-  return `${name.replace(/[:,]/g, '')}: ${hash.slice(0, 12)}`
+  return `${tidy(name)}: ${hash.slice(0, 12)}`
+}
+
+/** A name without what separates names from hashes. */
+function tidy(name: string): string {
+  return name.replace(/[:,]/g, '')
 }

@@ -1,12 +1,16 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, parse } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { StudioError } from '../errors.ts'
 import { FileHashes } from '../files/hash.ts'
 import { openWeights } from '../files/openWeights.ts'
 import { openNetwork } from '../lora/network.ts'
+import { nativeSizeIn } from '../models/configInMetadata.ts'
 import { type CatalogEntry, listCheckpoints, listFiles } from './catalog.ts'
 import { type CheckpointFile, findCheckpoint } from './findCheckpoint.ts'
 import type { FileIdentity } from './recipe.ts'
+
+const embeddedCheckpoint = fileURLToPath(new URL('../../assets/athanor-emoji.safetensors', import.meta.url))
 
 const weightExtensions = ['.safetensors', '.ckpt', '.pt', '.pth', '.bin']
 
@@ -15,16 +19,32 @@ export class Library {
   readonly dataDir: string
   readonly hashes: FileHashes
 
-  constructor(dataDir: string) {
+  readonly #embedded: string
+
+  /** `embedded` is the checkpoint that travels with the package. */
+  constructor(dataDir: string, embedded = embeddedCheckpoint) {
     this.dataDir = dataDir
+    this.#embedded = embedded
     this.hashes = new FileHashes(join(dataDir, 'cache', 'hashes.json'))
   }
 
+  /** The folder's checkpoints, and last the one that travels with the package. */
   checkpoints(): readonly CheckpointFile[] {
-    return listCheckpoints(this.#models('Stable-diffusion')).map((entry) => ({
-      ...entry,
-      sha256: this.hashes.known(entry.path),
-    }))
+    const own = listCheckpoints(this.#models('Stable-diffusion'))
+    const embedded = existsSync(this.#embedded) ? [entryOf(this.#embedded)] : []
+    return [...own, ...embedded].map((entry) => ({ ...entry, sha256: this.hashes.known(entry.path) }))
+  }
+
+  /** Side in pixels of the pictures a checkpoint was trained on, where its metadata says so. */
+  nativeSize(path: string): number | undefined {
+    if (!path.endsWith('.safetensors')) return undefined
+    try {
+      return nativeSizeIn(openWeights(path))
+    } catch (error) {
+      // What is wrong with a file is told when it is loaded, which it may never be.
+      if (error instanceof StudioError) return undefined
+      throw error
+    }
   }
 
   /** The checkpoint of that name; of an empty one the first there is. */
@@ -86,6 +106,11 @@ export class Library {
     )
   }
 
+  /** Triggers of the textual inversions that a network's file brings along. */
+  bundledEmbeddings(path: string): readonly string[] {
+    return [...openNetwork(openWeights(path)).embeddings.keys()]
+  }
+
   /** Upscaler models by the names lists show. */
   upscalers(): readonly CatalogEntry[] {
     return ['ESRGAN', 'RealESRGAN'].flatMap((folder) => listFiles(this.#models(folder), weightExtensions))
@@ -98,9 +123,10 @@ export class Library {
     return found
   }
 
-  /** A small preview decoder, where there is one. */
-  previewDecoder(): CatalogEntry | undefined {
-    return listFiles(this.#models('VAE-taesd'), weightExtensions).find(({ stem }) => /taesd_decoder|taesd$/i.test(stem))
+  /** The file of a method that stands in for the VAE's decoder or encoder, where there is one. */
+  standIn(method: 'TAESD' | 'Approx NN', half: 'encoder' | 'decoder'): CatalogEntry | undefined {
+    const { folder, names } = standInFiles[method]
+    return listFiles(this.#models(folder), weightExtensions).find(({ stem }) => names(half).test(stem))
   }
 
   #models(folder: string): string {
@@ -129,6 +155,16 @@ export class Library {
     }
   }
 }
+
+function entryOf(path: string): CatalogEntry {
+  return { path, relativePath: basename(path), stem: parse(path).name }
+}
+
+/** Where files that stand in for a VAE lie, and what they are called. */
+export const standInFiles = {
+  TAESD: { folder: 'VAE-taesd', names: (half: string) => new RegExp(`^taesd(?:_${half})?$`, 'i') },
+  'Approx NN': { folder: 'VAE-approx', names: () => /^model$/i },
+} as const
 
 /** Aliases that mean something else where they are used. */
 const reservedAliases: ReadonlySet<string> = new Set(['none', 'addams'])

@@ -18,8 +18,8 @@ export interface Model {
   readonly weights: ReadonlyMap<string, WeightEntry>
   /** ᾱ of training by timestep. */
   readonly alphasCumprod: Float32Array
-  /** What a person should know before wondering about the pictures. */
-  readonly notes: readonly string[]
+  /** `config.prediction` is a guess that a trial can confirm or correct. */
+  readonly isPredictionAssumed: boolean
 }
 
 /** Reads what a checkpoint and the VAE chosen for it are; their numbers stay on disk. */
@@ -39,9 +39,7 @@ export function openModel(checkpoint: FileIdentity, vae: FileIdentity | undefine
     config,
     weights,
     alphasCumprod: alphas ? readWeight(alphas).data : alphasCumprod(config.betas),
-    notes: isPredictionAssumed
-      ? [`${checkpoint.name}: taken for a v-prediction model; a .yaml beside it would say so`]
-      : [],
+    isPredictionAssumed,
   }
 }
 

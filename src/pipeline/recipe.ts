@@ -2,6 +2,7 @@ import type { SamplerOptions, UniPcOptions } from '../diffusion/samplers/sampler
 import type { L8, Picture, Rgb8 } from '../image/picture.ts'
 import type { ResizeMode } from '../image/resizeMode.ts'
 import type { SoftInpainting } from '../image/softInpaint.ts'
+import type { Filing } from './filing.ts'
 
 /**
  * Everything that determines the pictures of one job, with nothing left to defaults: seeds are drawn, names are
@@ -20,7 +21,7 @@ export interface Recipe extends ModelFiles {
   /** Adapters by the name the prompts call them; a name that is missing here is left out of the picture. */
   readonly networks: ReadonlyMap<string, FileIdentity>
   /** Textual inversions that may occur in the prompts, by trigger. */
-  readonly embeddings: ReadonlyMap<string, FileIdentity>
+  readonly embeddings: ReadonlyMap<string, EmbeddingFile>
 
   readonly prompting: Prompting
   readonly pass: Pass
@@ -29,8 +30,7 @@ export interface Recipe extends ModelFiles {
   readonly noise: Noise
   readonly tiling: boolean
   readonly tokenMerging: TokenMerging
-  /** A small decoder's file that takes the place of the VAE's own decoder. */
-  readonly tinyDecoder: FileIdentity | undefined
+  readonly coding: Coding
   /** How much of the masked content inpainting checkpoints may not see. */
   readonly maskConditioning: number
 
@@ -40,6 +40,7 @@ export interface Recipe extends ModelFiles {
   readonly tiles: UpscalerTiles
 
   readonly writing: InfotextSettings
+  readonly filing: Filing
   /** What was understood differently from what was asked, for the person to read. */
   readonly notes: readonly string[]
 }
@@ -65,6 +66,25 @@ export interface FileIdentity {
   readonly path: string
   /** The hash infotexts carry, whole; undefined where it has yet to be computed. */
   readonly hash: string | undefined
+}
+
+/** A textual inversion: a file of its own, or part of a network's, which it comes and goes with. */
+export interface EmbeddingFile extends FileIdentity {
+  /** The hash of a file; of a part, the name by which prompts call the network. */
+  readonly hash: string | undefined
+  readonly isBundled: boolean
+}
+
+/** What decodes latents in the place of a VAE, by A1111's names. */
+export type StandIn =
+  | { readonly method: 'TAESD' | 'Approx NN'; readonly file: Pick<FileIdentity, 'path'> }
+  | { readonly method: 'Approx cheap' }
+
+/** How pictures become latents and latents pictures, where the VAE does not do it. */
+export interface Coding {
+  readonly decoder: StandIn | undefined
+  /** TAESD's. */
+  readonly encoder: FileIdentity | undefined
 }
 
 /** How prompt text becomes numbers. */

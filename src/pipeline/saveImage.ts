@@ -1,20 +1,20 @@
 import { join, resolve } from 'node:path'
-import { encodePicture } from '../image/encode.ts'
+import { md5OfPixels } from '../image/channels.ts'
+import { encodeJpeg, encodePicture, encodePng } from '../image/encode.ts'
 import { type FileNameContext, fileName } from '../image/fileName.ts'
-import type { Picture } from '../image/picture.ts'
+import { gridRows, pictureGrid } from '../image/grid.ts'
+import type { Picture, Rgb8 } from '../image/picture.ts'
 import { pythonFloat } from '../image/pythonFloat.ts'
-import { saveNumbered, saveWhole } from '../image/save.ts'
+import { saveNumbered, saveWhole, sharingCopy } from '../image/save.ts'
+import type { FilePlace } from './filing.ts'
 import type { GeneratedImage } from './generate.ts'
 import type { Recipe } from './recipe.ts'
 import type { Studio } from './studio.ts'
 
-/** How a picture is saved where it is not as the data folder's options say. */
-export interface Saving {
-  /** The folder itself, in place of one for each day. */
-  readonly folder?: string
-  /** png, jpg, webp, avif or gif. */
-  readonly format?: string
-}
+/** How a picture is saved where it is not as the recipe says. */
+export type Saving = Partial<FilePlace>
+
+const firstPassSuffix = '-before-highres-fix'
 
 /** What was written for one picture. */
 export interface SavedImage {
@@ -23,101 +23,141 @@ export interface SavedImage {
   readonly firstPassPath: string | undefined
 }
 
-/** What of a studio says how and where pictures are saved. */
-export type SavingStudio = Pick<Studio, 'dataDir' | 'options' | 'library' | 'styles'>
+/** Writes a picture with its infotext, under the next free number and a name after the recipe's pattern. */
+export async function saveImage(
+  studio: Studio,
+  recipe: Recipe,
+  image: GeneratedImage,
+  saving: Saving = {},
+): Promise<SavedImage> {
+  const { pictures } = recipe.filing
+  const save = (picture: Picture, suffix: string) =>
+    savePicture({ studio, recipe, image, place: { ...pictures, ...saving }, basename: '', suffix }, picture)
+  const firstPassPath = image.firstPass && (await save(image.firstPass, firstPassSuffix))
+  return { path: await save(image.picture, ''), firstPassPath }
+}
+
+/** Keeps the pictures that a job starts from, where its options say so, each under the hash that infotexts tell. */
+export async function saveStartPictures({ dataDir }: Studio, { init, filing }: Recipe): Promise<void> {
+  if (filing.startFolder === undefined) return
+  const folder = resolve(dataDir, filing.startFolder)
+  for (const picture of init?.pictures ?? []) {
+    await saveWhole(join(folder, `${md5OfPixels(picture)}.png`), await encodePng(picture))
+  }
+}
+
+/** A job's pictures as one. */
+export interface Grid {
+  readonly picture: Rgb8
+  readonly infotext: string
+}
+
+/** The grid of a job's pictures; undefined where options want none of so few. */
+export function gridOf({ batchSize, filing }: Recipe, images: readonly GeneratedImage[]): Grid | undefined {
+  const { needsSeveral, rows, background } = filing.grid
+  if (images.length < (needsSeveral ? 2 : 1)) return undefined
+  const pictures = images.map(({ picture }) => picture)
+  const picture = pictureGrid(pictures, gridRows(pictures.length, rows, batchSize), background)
+  return { picture, infotext: spokesman(batchSize, images).infotext }
+}
+
+/** Writes the grid of a job's pictures, where it is to be saved, and answers its path. */
+export async function saveGrid(
+  studio: Studio,
+  recipe: Recipe,
+  images: readonly GeneratedImage[],
+  saving: Saving = {},
+): Promise<string | undefined> {
+  const { grid, grids } = recipe.filing
+  const made = grid.isSaved ? gridOf(recipe, images) : undefined
+  if (!made) return undefined
+  const image = { ...spokesman(recipe.batchSize, images), index: 0 }
+  const place = { ...grids, ...saving }
+  return savePicture({ studio, recipe, image, place, basename: 'grid', suffix: '' }, made.picture)
+}
+
+/** The picture whose infotext the grid carries: as in the reference, the first one of the last batch. */
+function spokesman(batchSize: number, images: readonly GeneratedImage[]): GeneratedImage {
+  return images[Math.floor((images.length - 1) / batchSize) * batchSize]!
+}
 
 /** A picture as it is to be saved. */
 export interface PictureFile {
   readonly bytes: Uint8Array
   readonly directory: string
+  /** `grid` and the like for what is counted apart; empty for pictures. */
+  readonly basename: string
   /** The name without number and extension. */
   readonly name: string
   readonly extension: string
   /** The next free number goes before the name. */
   readonly isNumbered: boolean
-  /** What goes into a text file beside it. */
-  readonly text: string | undefined
+  /** Files beside it, by their extensions: a copy to share, the infotext. */
+  readonly companions: readonly Companion[]
 }
 
-/** Writes a picture with its infotext, under the next free number and a name after the options' pattern. */
-export async function saveImage(
-  studio: SavingStudio,
-  recipe: Recipe,
-  image: GeneratedImage,
-  saving: Saving = {},
-): Promise<SavedImage> {
-  const { firstPass } = image
-  const firstPassPath = firstPass && (await writeFile(await firstPassFile(studio, recipe, image, firstPass, saving)))
-  return { path: await writeFile(await pictureFile(studio, recipe, image, saving)), firstPassPath }
+interface Companion {
+  readonly extension: string
+  readonly bytes: Uint8Array
 }
 
-/** A picture of a job, encoded as options say. */
+/** What of a studio says where pictures are saved. */
+export type SavingStudio = Pick<Studio, 'dataDir' | 'library' | 'styles'>
+
+interface Destination {
+  readonly studio: SavingStudio
+  readonly recipe: Recipe
+  /** Whose infotext, seed and place in the job the file tells. */
+  readonly image: GeneratedImage
+  readonly place: FilePlace
+  readonly basename: string
+  readonly suffix: string
+}
+
+/** A picture of a job, or what it was before it was enlarged, encoded and named as its recipe says. */
 export function pictureFile(
   studio: SavingStudio,
   recipe: Recipe,
   image: GeneratedImage,
-  saving: Saving = {},
+  which: 'picture' | 'first pass',
 ): Promise<PictureFile> {
-  return fileOf(studio, recipe, image, image.picture, saving, '')
+  const isFirst = which === 'first pass'
+  const suffix = isFirst ? firstPassSuffix : ''
+  const picture = isFirst ? image.firstPass : image.picture
+  if (!picture) throw new Error('internal: a first pass that was not kept')
+  return fileOf({ studio, recipe, image, place: recipe.filing.pictures, basename: '', suffix }, picture)
 }
 
-/** A picture before it was enlarged. */
-export function firstPassFile(
-  studio: SavingStudio,
-  recipe: Recipe,
-  image: GeneratedImage,
-  firstPass: Picture,
-  saving: Saving = {},
-): Promise<PictureFile> {
-  return fileOf(studio, recipe, image, firstPass, saving, '-before-highres-fix')
-}
-
-async function fileOf(
-  studio: SavingStudio,
-  recipe: Recipe,
-  image: GeneratedImage,
-  picture: Picture,
-  saving: Saving,
-  suffix: string,
-): Promise<PictureFile> {
-  const { options } = studio
-  const { bytes, extension } = await encodePicture(picture, {
-    format: saving.format ?? options.samples_format,
-    quality: options.jpeg_quality,
-    webpLossless: options.webp_lossless,
-    ...(options.enable_pnginfo && { infotext: image.infotext }),
-  })
+async function fileOf(destination: Destination, picture: Picture): Promise<PictureFile> {
+  const { studio, recipe, image, place, basename, suffix } = destination
+  const { quality, webpLossless, carriesInfotext, hasTextFile, sharing } = recipe.filing
+  const infotext = carriesInfotext ? image.infotext : undefined
+  const { bytes, extension } = await encodePicture(picture, { format: place.format, quality, webpLossless, infotext })
   const context = contextOf(studio, recipe, image, picture)
-  return {
-    bytes,
-    directory: saving.folder ?? folderOf(studio, recipe, context),
-    name: fileName(patternOf(studio), context) + suffix,
-    extension,
-    isNumbered: options.save_images_add_number,
-    text: options.save_txt ? `${image.infotext}\n` : undefined,
-  }
+  const name = fileName(place.name, context) + suffix
+  const directory = join(
+    resolve(studio.dataDir, place.folder),
+    place.subfolder === '' ? '' : fileName(place.subfolder, context),
+  )
+  const copy = sharing && sharingCopy(picture, bytes.length, sharing)
+  const companions: Companion[] = [
+    ...(copy ? [{ extension: 'jpg', bytes: await encodeJpeg(copy, { quality, infotext }) }] : []),
+    ...(hasTextFile ? [{ extension: 'txt', bytes: Buffer.from(`${image.infotext}\n`) }] : []),
+  ]
+  return { bytes, directory, basename, name, extension, isNumbered: place.isNumbered || name === '', companions }
 }
 
-async function writeFile({ bytes, directory, name, extension, isNumbered, text }: PictureFile): Promise<string> {
+async function savePicture(destination: Destination, picture: Picture): Promise<string> {
+  const file = await fileOf(destination, picture)
+  const { bytes, directory, basename, name, extension, isNumbered, companions } = file
   const path = isNumbered
-    ? await saveNumbered({ directory, basename: '', decoration: name, extension }, bytes)
+    ? await saveNumbered({ directory, basename, decoration: name, extension }, bytes)
     : join(directory, `${name}.${extension}`)
   if (!isNumbered) await saveWhole(path, bytes)
-  if (text !== undefined) await saveWhole(path.replace(/\.[^.]+$/, '.txt'), text)
+  for (const companion of companions) {
+    await saveWhole(`${path.slice(0, -extension.length)}${companion.extension}`, companion.bytes)
+  }
   return path
-}
-
-/** A1111's pattern where none is set: pictures of one day need no prompt to be told apart. */
-function patternOf({ options }: SavingStudio): string {
-  if (options.samples_filename_pattern !== '') return options.samples_filename_pattern
-  return options.save_to_dirs ? '[seed]' : '[seed]-[prompt_spaces]'
-}
-
-/** The folder that options name, within the data folder, and within it one after a pattern. */
-function folderOf({ dataDir, options }: SavingStudio, { init }: Recipe, context: FileNameContext): string {
-  const own = init ? options.outdir_img2img_samples : options.outdir_txt2img_samples
-  const root = resolve(dataDir, options.outdir_samples === '' ? own : options.outdir_samples)
-  return options.save_to_dirs ? join(root, fileName(options.directories_filename_pattern, context)) : root
 }
 
 function contextOf(studio: SavingStudio, recipe: Recipe, image: GeneratedImage, picture: Picture): FileNameContext {
@@ -128,6 +168,7 @@ function contextOf(studio: SavingStudio, recipe: Recipe, image: GeneratedImage, 
   return {
     prompt: plan.prompt,
     negativePrompt: plan.negativePrompt,
+    promptWords: recipe.filing.promptWords,
     styles: recipe.styles,
     stylePrompts: studio.styles().flatMap((style) => (recipe.styles.includes(style.name) ? [style.prompt] : [])),
     seed: plan.seed,

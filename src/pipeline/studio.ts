@@ -1,14 +1,15 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { StudioError } from '../errors.ts'
 import { parseStyles, type Style } from '../text/styles.ts'
-import { createTokenizer, type Tokenizer, type TokenizerKind } from '../text/tokenizer.ts'
+import type { Tokenizer, TokenizerKind } from '../text/tokenizer.ts'
 import { builtInUpscalers, Library } from './library.ts'
 import { type Model, openModel } from './model.ts'
 import { modelUpscaler } from './modelUpscaler.ts'
 import { NetworkShelf } from './networks.ts'
+import { openTokenizer } from './openTokenizer.ts'
+import { tryPrediction } from './predictionTrial.ts'
 import type { FileIdentity, ModelFiles, Noise, UpscalerTiles } from './recipe.ts'
 import { SessionPool } from './sessionPool.ts'
 import { plainUpscaler, type UpscaleStep } from './upscale.ts'
@@ -20,6 +21,8 @@ export interface StudioSettings {
   readonly gpuNoise?: Noise['source']
   /** Threads inside one operator; as many as there are cores unless told otherwise. */
   readonly threads?: number
+  /** The checkpoint that is used where the folder has none; the package's own unless told otherwise. */
+  readonly embedded?: string
 }
 
 /** A data folder, and what of it is in memory: the checkpoint in use, its sessions, the networks used last. */
@@ -35,10 +38,10 @@ export class Studio {
   #models: Model[] = []
   readonly #tokenizers = new Map<TokenizerKind, Tokenizer>()
 
-  constructor(dataDir: string, { gpuNoise = 'nv', threads = availableParallelism() }: StudioSettings = {}) {
+  constructor(dataDir: string, { gpuNoise = 'nv', threads = availableParallelism(), embedded }: StudioSettings = {}) {
     this.dataDir = resolve(dataDir)
     this.gpuNoise = gpuNoise
-    this.library = new Library(this.dataDir)
+    this.library = new Library(this.dataDir, embedded)
     const { config, floats } = readConfig(join(this.dataDir, 'config.json'))
     this.options = parseOptions(config)
     this.floatOptions = floats
@@ -60,6 +63,16 @@ export class Studio {
   /** Paths of the checkpoints in memory, the one opened first at the front. */
   get heldCheckpoints(): readonly string[] {
     return this.#models.map(({ checkpoint }) => checkpoint.path)
+  }
+
+  /** A checkpoint of which it is known what it predicts: where its files do not say, a trial does. */
+  async settledModel(files: ModelFiles): Promise<Model> {
+    const model = this.model(files)
+    if (!model.isPredictionAssumed) return model
+    const prediction = await tryPrediction(await this.shelf.adapt(model, []), this.pool)
+    const settled = { ...model, config: { ...model.config, prediction }, isPredictionAssumed: false }
+    this.#models = this.#models.map((known) => (known === model ? settled : known))
+    return settled
   }
 
   /** Frees whatever belongs to other checkpoints than these. */
@@ -84,7 +97,7 @@ export class Studio {
   }
 
   tokenizer(kind: TokenizerKind): Tokenizer {
-    const known = this.#tokenizers.get(kind) ?? createTokenizer(readFileSync(mergesPath), kind)
+    const known = this.#tokenizers.get(kind) ?? openTokenizer(kind)
     this.#tokenizers.set(kind, known)
     return known
   }
@@ -99,8 +112,6 @@ export class Studio {
 export function openStudio(dataDir: string, settings: StudioSettings = {}): Studio {
   return new Studio(dataDir, settings)
 }
-
-const mergesPath = fileURLToPath(new URL('../../assets/clip-merges.bin', import.meta.url))
 
 function readConfig(path: string): { config: Record<string, unknown>; floats: ReadonlySet<string> } {
   if (!existsSync(path)) return { config: {}, floats: new Set() }

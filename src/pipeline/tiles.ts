@@ -71,7 +71,8 @@ function ramp(length: number, overlap: number, hasBefore: boolean, hasAfter: boo
   })
 }
 
-function cut({ shape, data }: Tensor, top: number, left: number, height: number, width: number): Tensor {
+/** The part of [1, C, h, w] that begins at (top, left). */
+export function cut({ shape, data }: Tensor, top: number, left: number, height: number, width: number): Tensor {
   const [, channels, , fullWidth] = shape as [number, number, number, number]
   const plane = shape[2]! * fullWidth
   const result = new Float32Array(channels * height * width)

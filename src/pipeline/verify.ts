@@ -13,7 +13,7 @@ export interface Verdict extends Difference {
 }
 
 /** Decibels from which two renderings differ by no more than rounding does in different programs. */
-const closePsnr = 40
+export const closePsnr = 40
 
 /** The request that repeats a picture, from the infotext its file carries. */
 export async function requestOfPicture(bytes: Uint8Array, where: string): Promise<InfotextRequest> {

@@ -6,7 +6,6 @@ import type { Batch } from './batches.ts'
 import type { Timeline } from './conditioning.ts'
 import { inpaintingChannels, type Seen } from './inpaintingChannels.ts'
 import { adaptModel, checkCancelled, isCutShort, type Job, type Prompts, preparePainter } from './job.ts'
-import type { Model } from './model.ts'
 import { type LaidOutPass, runPass } from './sampling.ts'
 import { conditioner, type Painter, type Takeover } from './source.ts'
 
@@ -58,11 +57,14 @@ export async function* walk(job: Job, batch: Batch, walk: Walk): AsyncGenerator<
   const { pass, painter, laidOut, x, draw, seen, blend } = walk
   const { pool } = studio
   const { model } = painter.adapted
-  const vaeOf = (own: Model) => autoencoder(own, recipe.tiling, pool)
+  // The reference shows pictures to inpainting models through the whole encoder.
+  const sight = seen ? { ...recipe, coding: { ...recipe.coding, encoder: undefined } } : recipe
   const use = {
     tiling: recipe.tiling,
     tokenMergingRatio: pass === 'first' ? recipe.tokenMerging.ratio : recipe.tokenMerging.hiresRatio,
-    extraChannels: model.config.isInpainting ? await inpaintingChannels(vaeOf(model), x.shape, seen) : undefined,
+    extraChannels: model.config.isInpainting
+      ? await inpaintingChannels(autoencoder(model, sight, pool), x.shape, seen)
+      : undefined,
   }
   const takeover = takeoverOf(job, walk)
   const conditioned = conditioner({ recipe, painter, use, pool, facts, takeover })
@@ -99,7 +101,8 @@ export async function* walk(job: Job, batch: Batch, walk: Walk): AsyncGenerator<
       `${model.checkpoint.name}: the model answered with no numbers at step ${step}`,
     )
   }
-  return { latent, vae: vaeOf(conditioned.painter().adapted.model), painter: conditioned.painter() }
+  const last = conditioned.painter()
+  return { latent, vae: autoencoder(last.adapted.model, recipe, pool), painter: last }
 }
 
 /** How the refiner takes part in a pass, if it does. */

@@ -1,5 +1,4 @@
-import { type Dim, termsOf } from '../graph/dim.ts'
-import type { ConvParams } from '../graph/operators.ts'
+import { type Dim, divideDim, mulDims, termsOf } from '../graph/dim.ts'
 import { blockedConv, cast, reorderInput, reorderOutput, reshape, transpose } from '../graph/ops.ts'
 import { type Graph, numberAt, type Value } from '../graph/value.ts'
 import { rewrite } from './rewrite.ts'
@@ -13,17 +12,20 @@ export function blockConvs(graph: Graph, block: number): Graph {
   const isWide = widthRule(graph)
   return rewrite(graph, ({ op, params, inputs: [original] }, [x, weight, bias]) => {
     if (op !== 'Conv' || !x || !weight || !original || !('groups' in params)) return undefined
-    // A fed weight, such as an adapter's, has an open number of channels.
-    if (!isStored(weight) || !isWide(original)) return undefined
-    const fits = numberAt(x, 1) % block === 0 && numberAt(weight, 0) % block === 0 && params.groups === 1
-    if (!fits) return undefined
-    return [blocked(x, weight, bias ?? null, params, block)]
+    const out = weight.shape[0]!
+    const fits = numberAt(x, 1) % block === 0 && divideDim(out, block) !== undefined && params.groups === 1
+    if (!fits || !isWide(original)) return undefined
+    // A weight that is fed, in training or of an adapter with an open number of channels, is put into blocks at each run.
+    const y = blockedConv(reorderInput(x), inBlocks(weight, block), bias ?? null, params)
+    return [typeof out === 'number' ? reorderOutput(y, out) : outOfBlocks(y, block)]
   })
 }
 
-function blocked(x: Value, weight: Value, bias: Value | null, params: ConvParams, block: number): Value {
-  const y = blockedConv(reorderInput(x), inBlocks(weight, block), bias, params)
-  return reorderOutput(y, numberAt(weight, 0))
+/** What `reorderOutput` does, for a number of channels that only a run knows. */
+function outOfBlocks(y: Value, block: number): Value {
+  const [batch, channels, height, width] = y.shape
+  const inBlocks = [batch!, divideDim(channels!, block)!, mulDims(height!, width!), block]
+  return reshape(transpose(reshape(y, inBlocks), [0, 1, 3, 2]), y.shape)
 }
 
 /** [out/b · b, in/b · b, kernel…] → [out/b, in/b, kernel…, b of in, b of out], under the shape it came with. */
@@ -33,18 +35,13 @@ function inBlocks(weight: Value, block: number): Value {
     const [stored] = weight.source.node.inputs
     if (stored?.type === 'float16') return cast(inBlocks(stored, block), weight.type)
   }
-  const [out, channels, ...kernel] = weight.shape.map(Number)
+  const outBlocks = divideDim(weight.shape[0]!, block)!
+  const [channels, ...kernel] = weight.shape.slice(1).map(Number)
   const points = kernel.reduce((product, size) => product * size, 1)
-  const blocks = (out! / block) * (channels! / block)
-  const byOut = transpose(reshape(weight, [out! / block, block, channels! * points]), [0, 2, 1])
+  const blocks = mulDims(outBlocks, channels! / block)
+  const byOut = transpose(reshape(weight, [outBlocks, block, channels! * points]), [0, 2, 1])
   const byIn = transpose(reshape(byOut, [blocks, block, points, block]), [0, 2, 1, 3])
   return reshape(byIn, weight.shape)
-}
-
-/** Whether a value is a weight, as it is or cast. */
-function isStored({ source }: Value): boolean {
-  if (source.kind === 'node') return source.node.op === 'Cast' && isStored(source.node.inputs[0]!)
-  return source.kind === 'weight'
 }
 
 /** Whether a map is wide enough for blocks to pay; where sizes are open, all but the deepest level is taken to be. */

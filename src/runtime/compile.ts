@@ -8,6 +8,7 @@ import { blockSize } from './blockSize.ts'
 import { fixedFirst, hoist } from './hoist.ts'
 import { narrowProducts } from './narrow.ts'
 import { type NativeSession, openNative } from './native.ts'
+import { openThread } from './openThread.ts'
 import { isWorthPacking } from './policy.ts'
 import type { Compile, CompileOptions, Feed, Residence } from './session.ts'
 import { splitSums } from './splitSums.ts'
@@ -42,9 +43,10 @@ async function lower(graph: Graph): Promise<Graph> {
   return simplify(block > 1 ? blockConvs(narrow, block) : narrow)
 }
 
-async function openGraph(graph: Graph, threads: number): Promise<NativeSession> {
+async function openGraph(graph: Graph, threads: number, isAside: boolean): Promise<NativeSession> {
   const files = weightFiles(graph)
-  const session = await openNative(toOnnx(graph, files.place), { threads, folder: files.folder })
+  const open = isAside ? openThread : openNative
+  const session = await open(toOnnx(graph, files.place), { threads, folder: files.folder })
   return {
     ...session,
     run(feeds, into) {
@@ -69,12 +71,13 @@ class ResidentGraph {
   readonly #residence: Residence
   readonly #store: WeightStore
   readonly #open: Open
+  readonly #threads: number
   #runs = 0
   #isPacked = false
   #isOver = false
   #session: NativeSession | undefined
 
-  constructor(graph: Graph, { residence, threads, store = new WeightStore() }: CompileOptions) {
+  constructor(graph: Graph, { residence, threads, isAside = false, store = new WeightStore() }: CompileOptions) {
     const { body, fixed } = hoist(graph)
     const keys = new Map([...fixed].map(([name, value]) => [name, store.keyOf(value)]))
     this.#graph = graph
@@ -82,7 +85,8 @@ class ResidentGraph {
     this.#inputs = { keys, wanted: new Map([...fixed].map(([name, value]) => [keys.get(name)!, value])) }
     this.#residence = residence
     this.#store = store
-    this.#open = (part) => openGraph(part, threads)
+    this.#threads = threads
+    this.#open = (part) => openGraph(part, threads, isAside)
   }
 
   async open(): Promise<void> {
@@ -135,7 +139,7 @@ class ResidentGraph {
     const { keys, wanted } = this.#inputs
     const { missing } = this.#store.bytesOf(wanted)
     if (missing > 0) await this.#store.makeRoom(missing + activations, wanted)
-    const numbers = await this.#store.numbers(wanted, this.#open)
+    const numbers = await this.#store.numbers(wanted, (part) => openGraph(part, this.#threads, false))
     return Object.fromEntries([...keys].map(([name, key]) => [name, numbers.get(key)!]))
   }
 }

@@ -27,31 +27,36 @@ export interface NativeOptions {
  * (`lower.ts`), and left to the library takes seconds and twice the memory. Prepacking stays off because its
  * products sum in another order than those from weights in plain order, and pixels must not depend on that.
  */
-export async function openNative(model: Uint8Array, { threads, folder }: NativeOptions): Promise<NativeSession> {
+export async function openNative(model: Uint8Array, options: NativeOptions): Promise<NativeSession> {
   const { InferenceSession: sessions, Tensor: tensors } = await library()
   let session: InferenceSession
   try {
-    session = await sessions.create(model, {
-      executionProviders: ['cpu'],
-      intraOpNumThreads: threads,
-      interOpNumThreads: 1,
-      graphOptimizationLevel: 'disabled',
-      // Planned memory comes as one block per size of picture, none of which is given back.
-      enableMemPattern: false,
-      logSeverityLevel: 4,
-      extra: {
-        session: {
-          disable_prepacking: '1',
-          // Idle threads would otherwise spin on beside the next session's.
-          force_spinning_stop: '1',
-          model_external_initializers_file_folder_path: folder,
-        },
-      },
-    })
+    session = await sessions.create(model, sessionOptions(options))
   } catch (error) {
     throw refusal(error)
   }
   return wrap(session, tensors)
+}
+
+/** How the native library opens a model. */
+export function sessionOptions({ threads, folder }: NativeOptions): InferenceSession.SessionOptions {
+  return {
+    executionProviders: ['cpu'],
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    graphOptimizationLevel: 'disabled',
+    // Planned memory comes as one block per size of picture, none of which is given back.
+    enableMemPattern: false,
+    logSeverityLevel: 4,
+    extra: {
+      session: {
+        disable_prepacking: '1',
+        // Idle threads would otherwise spin on beside the next session's.
+        force_spinning_stop: '1',
+        model_external_initializers_file_folder_path: folder,
+      },
+    },
+  }
 }
 
 /** The native library, loaded on first use. */
@@ -63,7 +68,10 @@ async function library() {
 
 function wrap(session: InferenceSession, tensors: typeof NativeTensor): NativeSession {
   const toNative = ({ data, shape }: Feed) => {
-    if (data instanceof Float32Array) return new tensors('float32', data, shape)
+    // The library refuses memory that threads share.
+    if (data instanceof Float32Array) {
+      return new tensors('float32', data.buffer instanceof SharedArrayBuffer ? data.slice() : data, shape)
+    }
     if (data instanceof BigInt64Array) return new tensors('int64', data, shape)
     if (data instanceof Int32Array) return new tensors('int32', data, shape)
     return new tensors('uint8', data, shape)
@@ -96,7 +104,7 @@ function wrap(session: InferenceSession, tensors: typeof NativeTensor): NativeSe
 }
 
 /** The library says everything in one string, of which only the lack of memory is not a mistake of ours. */
-function refusal(error: unknown): Error {
+export function refusal(error: unknown): Error {
   const message = error instanceof Error ? error.message : String(error)
   if (/bad_alloc|allocate memory|out of memory|Array buffer allocation/i.test(message)) {
     return new StudioError('no-space', `not enough memory for the model: ${message}`, { cause: error })

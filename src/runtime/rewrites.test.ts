@@ -1,18 +1,33 @@
 import { expect, test } from 'vitest'
+import { relativeError } from '../../test/models/runOnce.ts'
 import type { WeightEntry } from '../files/weights.ts'
 import { type Dim, symbol } from '../graph/dim.ts'
+import { toOnnx } from '../graph/onnx.ts'
 import { add, cast, conv, gemm, reshape, slice } from '../graph/ops.ts'
 import { simplify } from '../graph/simplify.ts'
 import { Graph, type Value } from '../graph/value.ts'
+import { sizeOf } from '../tensor/shape.ts'
+import type { Tensor } from '../tensor/tensor.ts'
 import { activationBytes } from './activations.ts'
 import { blockConvs } from './blockConvs.ts'
+import { blockSize } from './blockSize.ts'
 import { fixedFirst, hoist } from './hoist.ts'
 import { narrowProducts } from './narrow.ts'
+import { openNative } from './native.ts'
 
 function half(graph: Graph, name: string, shape: readonly number[], offset = 0): Value {
   const sizeBytes = shape.reduce((size, dim) => size * dim, 2)
   const entry: WeightEntry = { name, dtype: 'F16', shape, sizeBytes, location: { path: 'model', offset } }
   return cast(graph.weight(name, entry, 'float16'), 'float32')
+}
+
+const noWeights = () => {
+  throw new Error('internal: a graph without weights')
+}
+
+/** Numbers that are alike nowhere near each other. */
+function wave(shape: readonly number[]): Tensor {
+  return { shape, data: Float32Array.from({ length: sizeOf(shape) }, (_, i) => Math.sin(i * i)) }
 }
 
 const ops = (graph: Graph) => graph.nodes.map(({ op }) => op)
@@ -61,6 +76,27 @@ test.each([
   ['grouped channels', convolved([32, 32], 64, 64, 2), false],
 ])('blocks of 16 channels are used for %s: %s', (_, graph, isBlocked) => {
   expect(count(blockConvs(graph, 16), 'BlockedConv')).toBe(isBlocked ? 1 : 0)
+})
+
+test.each([
+  ['as many whole blocks as a run says', symbol('blocks', 16)],
+  ['a number of channels of its own', 32],
+])('a fed weight of %s is put into blocks', async (_, out) => {
+  const graph = new Graph()
+  const x = graph.input('x', [2, 32, 16, 12])
+  const weight = graph.input('w', [out, 32, 3, 3])
+  graph.output('y', conv(x, weight, null, { stride: 1, pads: [1, 1, 1, 1], groups: 1 }))
+  const rewritten = blockConvs(graph, await blockSize())
+  expect(ops(rewritten).filter((op) => op.endsWith('Conv'))).toEqual([(await blockSize()) > 1 ? 'BlockedConv' : 'Conv'])
+
+  const fed = { x: wave([2, 32, 16, 12]), w: wave([32, 32, 3, 3]) }
+  const run = async (each: Graph) => {
+    const session = await openNative(toOnnx(each, noWeights), { threads: 1, folder: '.' })
+    const { y } = await session.run(fed)
+    await session.dispose()
+    return y!
+  }
+  expect(relativeError(await run(rewritten), await run(graph))).toBeLessThanOrEqual(3e-6)
 })
 
 test('of a graph with open sizes that halves its picture, the deepest level is taken to be narrow', () => {

@@ -16,6 +16,8 @@ export interface CompileOptions {
   readonly residence: Residence
   /** Threads inside one operator. */
   readonly threads: number
+  /** Whether runs occupy a thread of their own rather than the caller's, so that several sessions compute at once. */
+  readonly isAside?: boolean
   /** Where packed weights are kept for all sessions that use them; one of its own unless given. */
   readonly store?: WeightStore
   readonly cacheDir?: string

@@ -12,6 +12,8 @@ import { page } from './page.ts'
 import { addSecurity } from './security/plugin.ts'
 import type { Services } from './services.ts'
 
+const lastRepliesMs = 1000
+
 /** Bytes below which compression costs more than it saves. */
 const shortestCompressed = 1000
 
@@ -38,6 +40,10 @@ export async function createApp(services: Services, logger: FastifyBaseLogger): 
     rewriteUrl: ({ url = '/' }: IncomingMessage) => withoutPrefix(url, settings.subpath),
   })
 
+  // Replies that are on their way get this long; a connection that nobody uses any more ends with it.
+  app.addHook('preClose', async () => {
+    setTimeout(() => app.server.closeAllConnections(), lastRepliesMs).unref()
+  })
   app.setErrorHandler(async (error, request, reply) => {
     const { status, retryAfterSeconds, ...told } = tell(error)
     if (status >= 500) request.log.error({ err: error, requestId: request.id }, 'a request failed')

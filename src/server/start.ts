@@ -2,6 +2,7 @@ import { join, resolve } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { StudioError } from '../errors.ts'
+import { follow } from '../gallery/follow.ts'
 import { Gallery } from '../gallery/gallery.ts'
 import { scan } from '../gallery/scan.ts'
 import type { Crew } from '../jobs/crew.ts'
@@ -38,11 +39,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   const gallery = new Gallery(join(studio.dataDir, 'cache', 'gallery.sqlite'), () => outputFolders(studio))
   const log = (message: string, error: unknown) => logger.error(error instanceof Error ? error : { error }, message)
   const queue = await LocalQueue.open({ folder: join(studio.dataDir, 'jobs'), crew, limits, log })
-  queue.subscribe((event) => {
-    if (event.kind === 'picture' && event.picture.savedPath !== undefined) {
-      gallery.add(event.picture.savedPath).catch((error) => log('a picture could not be listed', error))
-    }
-  })
+  follow(queue, gallery, log)
   scan(gallery, stop.signal).catch((error) => log('the gallery could not be read', error))
 
   const app = await createApp({ queue, studio, gallery, settings, shutDown }, logger)

@@ -6,12 +6,47 @@ const shift = 397
  * the next 32-bit number each time it is called.
  */
 export function mt19937(seed: number): () => number {
+  return numbersFrom(seeded(seed))
+}
+
+/** The same generator seeded by several words, as `init_by_array` does. */
+export function mt19937OfWords(words: readonly number[]): () => number {
+  const state = seeded(19650218)
+  const mixed = (i: number, factor: number) => {
+    const before = state[i - 1]!
+    return state[i]! ^ Math.imul(before ^ (before >>> 30), factor)
+  }
+  let i = 1
+  const advance = () => {
+    i++
+    if (i < size) return
+    state[0] = state[size - 1]!
+    i = 1
+  }
+  for (let k = 0; k < Math.max(size, words.length); k++) {
+    const j = k % words.length
+    state[i] = mixed(i, 1664525) + words[j]! + j
+    advance()
+  }
+  for (let k = 1; k < size; k++) {
+    state[i] = mixed(i, 1566083941) - i
+    advance()
+  }
+  state[0] = 0x80000000
+  return numbersFrom(state)
+}
+
+function seeded(seed: number): Uint32Array {
   const state = new Uint32Array(size)
   state[0] = seed
   for (let i = 1; i < size; i++) {
     const before = state[i - 1]!
     state[i] = Math.imul(1812433253, before ^ (before >>> 30)) + i
   }
+  return state
+}
+
+function numbersFrom(state: Uint32Array): () => number {
   let at = size
 
   return () => {

@@ -1,3 +1,5 @@
+import { wordsOf } from './pythonRandom.ts'
+
 const poolSize = 24
 
 /**
@@ -37,11 +39,4 @@ function mix(x: number, y: number): number {
 
 function fold(word: number): number {
   return word ^ (word >>> 16)
-}
-
-/** 32-bit words of a number, the lowest first; at least one. */
-function wordsOf(value: bigint): number[] {
-  const words = [Number(value & 0xffffffffn)]
-  for (let rest = value >> 32n; rest > 0n; rest >>= 32n) words.push(Number(rest & 0xffffffffn))
-  return words
 }

@@ -9,7 +9,7 @@ import { readWeight } from '../files/readWeight.ts'
 import { picture } from '../image/picture.ts'
 import { type Tensor, zeros } from '../tensor/tensor.ts'
 import { embeddingFromPixels, embeddingFromText } from './pictureEmbedding.ts'
-import { bundledEmbeddings, embeddingOf } from './textualInversion.ts'
+import { embeddingOf } from './textualInversion.ts'
 
 const tensors = (shapes: Record<string, readonly number[]>): ReadonlyMap<string, Tensor> =>
   new Map(Object.entries(shapes).map(([key, shape]) => [key, zeros(shape)]))
@@ -51,25 +51,6 @@ describe('an embedding in a file', () => {
     expect(() => read(shapes)).toThrow(StudioError)
     expect(() => read(shapes)).toThrow(message)
   })
-})
-
-test('a LoRA brings its embeddings under their names', () => {
-  const lora = tensors({
-    'bundle_emb.one.string_to_param.*': [2, 8],
-    'bundle_emb.two.clip_l': [1, 8],
-    'bundle_emb.two.clip_g': [1, 12],
-    'lora_unet_x.alpha': [1],
-  })
-  expect(
-    bundledEmbeddings('lora.safetensors', lora, (stored) => stored).map(({ name, vectors, vectorsG }) => [
-      name,
-      vectors.shape,
-      vectorsG?.shape,
-    ]),
-  ).toEqual([
-    ['one', [2, 8], undefined],
-    ['two', [1, 8], [1, 12]],
-  ])
 })
 
 describe('an embedding in a picture', () => {

@@ -41,24 +41,6 @@ export function embeddingOf<Stored extends Pick<Tensor, 'shape'>>(
   return { name, vectors: vectorsOf(...only) }
 }
 
-const bundlePrefix = 'bundle_emb.'
-
-/** The embeddings that a LoRA file brings along under `bundle_emb.NAME.`. */
-export function bundledEmbeddings<Stored extends Pick<Tensor, 'shape'>>(
-  path: string,
-  tensors: ReadonlyMap<string, Stored>,
-  read: (stored: Stored) => Tensor,
-): readonly TextEmbedding[] {
-  const bundles = new Map<string, Map<string, Stored>>()
-  for (const [key, stored] of tensors) {
-    if (!key.startsWith(bundlePrefix)) continue
-    const [name = '', ...rest] = key.slice(bundlePrefix.length).split('.')
-    const bundle = bundles.get(name) ?? new Map<string, Stored>()
-    bundles.set(name, bundle.set(rest.join('.'), stored))
-  }
-  return [...bundles].map(([name, bundle]) => embeddingOf(name, path, bundle, read))
-}
-
 function wrong(path: string, message: string): StudioError {
   return new StudioError('wrong-architecture', `${path}: ${message}`, { field: path })
 }

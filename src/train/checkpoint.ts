@@ -9,13 +9,20 @@ import type { Optimizer } from './optimizers/optimizer.ts'
 import type { Parameters } from './parameters.ts'
 import type { TrainingState } from './trainer.ts'
 
-/** A run at its beginning: averages are the parameters themselves. */
+/** A run at its beginning: averages are the parameters themselves, which lie in memory that threads share. */
 export function newTraining(
-  parameters: Parameters,
+  initial: Parameters,
   makeOptimizer: (parameters: readonly Tensor[]) => Optimizer,
 ): TrainingState {
-  const averages = new Map([...parameters].map(([name, { shape, data }]) => [name, { shape, data: data.slice() }]))
+  const parameters = new Map([...initial].map(([name, x]) => [name, shared(x)]))
+  const averages = new Map([...initial].map(([name, { shape, data }]) => [name, { shape, data: data.slice() }]))
   return { step: 0, parameters, averages, optimizer: makeOptimizer([...parameters.values()]) }
+}
+
+function shared({ shape, data }: Tensor): Tensor {
+  const copy = new Float32Array(new SharedArrayBuffer(data.byteLength))
+  copy.set(data)
+  return { shape, data: copy }
 }
 
 const averagePrefix = 'average.'
@@ -23,11 +30,17 @@ const optimizerPrefix = 'optimizer.'
 
 /**
  * Writes all of a run's state to a safetensors file, whole or not at all: parameters by their names, the rest under
- * prefixes. `fingerprint` says which run this is.
+ * prefixes. `fingerprint` says which run this is; `constants` are tensors that whoever uses the result needs beside it.
  */
-export function saveTraining(path: string, state: TrainingState, fingerprint: string): void {
+export function saveTraining(
+  path: string,
+  state: TrainingState,
+  fingerprint: string,
+  constants: readonly WeightEntry[] = [],
+): void {
   const { step, parameters, averages, optimizer } = state
   const entries = [
+    ...constants,
     ...[...parameters].map(([name, x]) => entryOf(name, x)),
     ...[...averages].map(([name, x]) => entryOf(averagePrefix + name, x)),
     ...[...optimizer.state.tensors].map(([name, data]) =>
@@ -59,6 +72,20 @@ export function resumeTraining(path: string, state: TrainingState, fingerprint: 
   for (const [name, data] of state.optimizer.state.tensors) read(optimizerPrefix + name, data, [data.length])
   Object.assign(state.optimizer.state.numbers, JSON.parse(metadata.get('optimizer') ?? '{}'))
   state.step = Number(metadata.get('step'))
+}
+
+/** The averaged parameters of a saved run, and what its fingerprint says. */
+export function readAverages(path: string): { readonly averages: Parameters; readonly fingerprint: string } {
+  const { entries, metadata } = openWeights(path)
+  const averages = new Map<string, Tensor>()
+  for (const [name, entry] of entries) {
+    if (name.startsWith(averagePrefix)) averages.set(name.slice(averagePrefix.length), readWeight(entry))
+  }
+  const fingerprint = metadata.get('fingerprint')
+  if (fingerprint === undefined || averages.size === 0) {
+    throw new StudioError('bad-file', `${path}: is no checkpoint of a training run`, { field: path })
+  }
+  return { averages, fingerprint }
 }
 
 /** Numbers in memory as an entry of a file to be written. */

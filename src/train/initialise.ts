@@ -17,14 +17,13 @@ type Shapes = ReadonlyMap<string, readonly number[]>
 export function initialParameters(shapes: Shapes, seed: number): Parameters {
   const parameters = new Map<string, Tensor>()
   for (const [name, shape] of shapes) {
-    const data = new Float32Array(sizeOf(shape))
-    fill(data, distribution(name, shapes), numbersOf(name, seed))
-    parameters.set(name, { shape, data })
+    parameters.set(name, { shape, data: drawn(sizeOf(shape), distribution(name, shapes), numbersOf(name, seed)) })
   }
   return parameters
 }
 
-type Distribution = { readonly constant: number } | { readonly bound: number } | { readonly deviation: number }
+/** How untrained numbers are spread: all alike, uniform in ±bound, or normal. */
+export type Distribution = { readonly constant: number } | { readonly bound: number } | { readonly deviation: number }
 
 function distribution(name: string, shapes: Shapes): Distribution {
   const shape = shapes.get(name)!
@@ -52,17 +51,20 @@ function textDistribution(name: string, shape: readonly number[], shapes: Shapes
   return /fc1|c_fc/.test(name) ? { deviation: (2 * from) ** -0.5 } : { deviation: from ** -0.5 }
 }
 
-function fill(data: Float32Array, how: Distribution, next: () => number): void {
+/** So many numbers of a distribution from a stream of 32-bit words. */
+export function drawn(count: number, how: Distribution, next: () => number): Float32Array {
+  const data = new Float32Array(count)
   const uniform = () => (next() + 0.5) * 2 ** -32
   for (let i = 0; i < data.length; i++) {
     if ('constant' in how) data[i] = how.constant
     else if ('bound' in how) data[i] = (2 * uniform() - 1) * how.bound
     else data[i] = Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform()) * how.deviation
   }
+  return data
 }
 
-/** A generator for one name: FNV-1a of the name, started from the seed. */
-function numbersOf(name: string, seed: number): () => number {
+/** A stream of 32-bit words for one name: of the twister, seeded by FNV-1a of the name, started from the seed. */
+export function numbersOf(name: string, seed: number): () => number {
   let hash = (0x811c9dc5 ^ seed) | 0
   for (const byte of new TextEncoder().encode(name)) hash = Math.imul(hash ^ byte, 0x01000193)
   return mt19937(hash >>> 0)

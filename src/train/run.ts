@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import type { WeightEntry } from '../files/weights.ts'
 import { resumeTraining, saveTraining } from './checkpoint.ts'
 import { openEventFile } from './log/eventFile.ts'
 import { openStepLog } from './log/stepLog.ts'
@@ -16,6 +17,8 @@ export interface Run {
   readonly folder: string
   /** Says which run a checkpoint belongs to. */
   readonly fingerprint: string
+  /** Tensors that are kept in the checkpoint as they are. */
+  readonly constants?: readonly WeightEntry[]
   /** The state at the beginning; a checkpoint in the folder takes its place. */
   readonly state: TrainingState
   readonly stages: readonly Stage[]
@@ -30,6 +33,7 @@ export interface Run {
 
 /** What happened in a run. */
 export type RunEvent =
+  | { readonly kind: 'prepared'; readonly what: string; readonly done: number; readonly total: number }
   | { readonly kind: 'resumed'; readonly step: number }
   | { readonly kind: 'step'; readonly step: TrainedStep; readonly total: number; readonly seconds: number }
   | { readonly kind: 'judged'; readonly step: number; readonly values: Readonly<Record<string, number>> }
@@ -59,7 +63,7 @@ export async function* runTraining(run: Run): AsyncGenerator<RunEvent> {
   let savedStep = state.step
   let savedAt = performance.now()
   const save = (): RunEvent => {
-    saveTraining(path, state, fingerprint)
+    saveTraining(path, state, fingerprint, run.constants)
     savedStep = state.step
     savedAt = performance.now()
     return { kind: 'saved', step: state.step, path }
@@ -92,7 +96,7 @@ export async function* runTraining(run: Run): AsyncGenerator<RunEvent> {
           before = performance.now()
         }
       } finally {
-        await task.session.dispose()
+        await Promise.all(task.sessions.map((session) => session.dispose()))
       }
     }
   } finally {

@@ -50,10 +50,10 @@ afterAll(async () => {
   rmSync(folder, { recursive: true })
 })
 
-const task = (): Task => ({
-  session,
+const task = () => ({
+  sessions: [session],
   samples: 4,
-  batch(step, part) {
+  batch(step: number, part: number) {
     const x = numbers(`${step}.${part}`, [4, 3])
     const y = Float32Array.from({ length: 8 }, (_, i) => Math.tanh(x.data[3 * (i >> 1) + (i & 1)]! - 0.3))
     return { x, y: tensor(y, [4, 2]) }
@@ -114,7 +114,9 @@ test('parts of a batch count as one batch of their mean', async () => {
   const state = begin(sgdNesterov)
   const [step] = await run(state, 1, { accumulation: 2 })
   const parts = await Promise.all(
-    [0, 1].map((part) => session.run({ ...task().batch(0, part), ...Object.fromEntries(begin().parameters) })),
+    [0, 1].map(async (part) =>
+      session.run({ ...(await task().batch(0, part)), ...Object.fromEntries(begin().parameters) }),
+    ),
   )
   const mean = (name: string, i: number) => (parts[0]![name]!.data[i]! + parts[1]![name]!.data[i]!) / 2
   expect(step!.loss).toBeCloseTo(mean('loss', 0), 6)
@@ -143,6 +145,18 @@ test('averages lag behind the parameters by the decay, which grows with the step
   for (const [i, x] of flat(state.averages).entries()) expect(x).toBeCloseTo(expected[i]!, 6)
 })
 
+test('parameters may have rates of their own, and parts of batches may be fewer', async () => {
+  const state = begin(sgdNesterov)
+  const start = flat(begin().parameters)
+  const [step] = await run(state, 1, {
+    accumulation: (step) => step + 3,
+    rateFactor: (name) => (name === 'layer.bias' ? 0 : 1),
+  })
+  expect(step!.samples).toBe(12)
+  const moved = flat(state.parameters).map((x, i) => x !== start[i]!)
+  expect(moved).toEqual([...Array(6).fill(true), false, false])
+})
+
 test('a loss that is no number stops the run with its step, and changes nothing', async () => {
   const broken: Task = {
     ...task(),
@@ -153,6 +167,8 @@ test('a loss that is no number stops the run with its step, and changes nothing'
   }
   const [state, healthy] = [begin(), begin()]
   await expect(run(state, 12, {}, broken)).rejects.toThrow('step 4: the loss is NaN')
+  const named = { ...broken, blame: (step: number) => ` at picture ${step}` }
+  await expect(run(begin(), 12, {}, named)).rejects.toThrow('step 4: the loss is NaN at picture 3;')
   await run(healthy, 3)
   expect(flat(state.parameters)).toEqual(flat(healthy.parameters))
   expect(state.step).toBe(3)

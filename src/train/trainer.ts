@@ -10,7 +10,7 @@ export interface TrainingState {
   /** Optimizer steps done. */
   step: number
   readonly parameters: Parameters
-  /** Exponential moving averages of the parameters, which are what is used in the end. */
+  /** Exponential moving averages of the parameters, which are what is used in the end; none where none are kept. */
   readonly averages: Parameters
   readonly optimizer: Optimizer
 }
@@ -18,20 +18,28 @@ export interface TrainingState {
 /** What is learnt from: a graph ready to run, and what it is fed. */
 export interface Task {
   /**
-   * Fed the parameters by name and a batch; returns the scalar `loss`, any other scalars to report, and `d <name>` for
-   * each parameter.
+   * Alike; each is fed the parameters by name and a part of a batch, and returns the scalar `loss`, any other scalars to
+   * report, and `d <name>` for each parameter. Of what else it returns, `blame` may make use. The parts of a batch are
+   * shared out among them.
    */
-  readonly session: Session
+  readonly sessions: readonly Pick<Session, 'run' | 'dispose'>[]
   /** A part of a step's batch: a function of the two numbers alone, so that a run goes on from any step unchanged. */
-  batch(step: number, part: number): Readonly<Record<string, Feed>>
+  batch(step: number, part: number): MaybePromise<Feeds>
   /** Samples in one part. */
   readonly samples: number
+  /** What a part is made of, to be named when its loss is no number. */
+  blame?(step: number, part: number, results: Readonly<Record<string, Tensor>>): string
 }
+
+type Feeds = Readonly<Record<string, Feed>>
+type MaybePromise<T> = T | Promise<T>
 
 export interface TrainingOptions {
   /** Parts of a batch, of which the mean gradient is taken before each optimizer step. */
-  readonly accumulation: number
+  readonly accumulation: number | ((step: number) => number)
   readonly learningRate: number
+  /** What the learning rate is multiplied with for a parameter; 1 unless given. */
+  readonly rateFactor?: (name: string) => number
   readonly schedule: LrSchedule
   /** The gradient over all parameters is shortened to this length. */
   readonly maxGradientNorm: number
@@ -62,13 +70,18 @@ export async function* train(
   until: number,
   options: TrainingOptions,
 ): AsyncGenerator<TrainedStep> {
+  let next: readonly Promise<Feeds>[] | undefined
   while (state.step < until) {
     const step = state.step + 1
-    const { gradients, scalars } = await gradientsOf(task, state, options.accumulation)
+    const parts = next ?? batchOf(task, options, state.step)
+    next = undefined
+    // The next batch is made while this one is computed, which goes on elsewhere where sessions have threads of their own.
+    const { gradients, gradientNorm, scalars, blamed } = await gradientsOf(task, state, parts, () => {
+      next = step < until ? batchOf(task, options, step) : undefined
+    })
     const { loss = Number.NaN, ...metrics } = scalars
-    const gradientNorm = lengthOf(gradients)
     if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
-      const what = Number.isFinite(loss) ? `the gradient's length is ${gradientNorm}` : `the loss is ${loss}`
+      const what = Number.isFinite(loss) ? `the gradient's length is ${gradientNorm}` : `the loss is ${loss}${blamed}`
       throw new StudioError(
         'not-a-number',
         `step ${step}: ${what}; a lower learning rate or shorter gradients (max_gradient_norm) may help`,
@@ -77,29 +90,59 @@ export async function* train(
     if (gradientNorm > options.maxGradientNorm) scale(gradients, options.maxGradientNorm / gradientNorm)
 
     const learningRate = options.learningRate * options.schedule(state.step)
-    state.optimizer.step(gradients, new Array(gradients.length).fill(learningRate))
+    const names = [...state.parameters.keys()]
+    state.optimizer.step(
+      gradients,
+      names.map((name) => learningRate * (options.rateFactor?.(name) ?? 1)),
+    )
     average(state, options.averageDecay)
     state.step = step
-    const samples = task.samples * options.accumulation
+    const samples = task.samples * parts.length
     yield { step, loss, metrics, learningRate, gradientNorm, samples }
   }
 }
 
-/** Mean gradients in the order of the parameters, and mean scalars, over the parts of the next step's batch. */
-async function gradientsOf(task: Task, { step, parameters }: TrainingState, parts: number) {
+/** The parts of a step's batch, on their way. */
+function batchOf(task: Task, { accumulation }: TrainingOptions, step: number): readonly Promise<Feeds>[] {
+  const parts = typeof accumulation === 'number' ? accumulation : accumulation(step)
+  return Array.from({ length: parts }, async (_, part) => task.batch(step, part)).map((batch) => {
+    // Whoever waits for it hears of an error; a run that ends before does not need to.
+    batch.catch(() => {})
+    return batch
+  })
+}
+
+/**
+ * Mean gradients in the order of the parameters with their length, and mean scalars, over the parts of a batch.
+ * `afterStart` is called once all of them are being computed.
+ */
+async function gradientsOf(
+  task: Task,
+  { step, parameters }: TrainingState,
+  parts: readonly Promise<Feeds>[],
+  afterStart: () => void,
+) {
   const gradients: Float32Array[] = []
   const scalars: Record<string, number> = {}
   const weights = Object.fromEntries(parameters)
-  for (let part = 0; part < parts; part++) {
-    const results = await task.session.run({ ...task.batch(step, part), ...weights })
-    const names = [...parameters.keys()]
-    for (const [i, name] of names.entries()) addInto(gradients, i, results[`d ${name}`]!)
-    for (const [name, { data }] of Object.entries(results)) {
-      if (!name.startsWith('d ')) scalars[name] = (scalars[name] ?? 0) + data[0]! / parts
+  const names = [...parameters.keys()]
+  const width = task.sessions.length
+  let blamed = ''
+  // Parts are added in their order, however many are computed at once: the sum is the same on every machine.
+  for (let first = 0; first < parts.length; first += width) {
+    const group = parts.slice(first, first + width)
+    const runs = group.map(async (part, i) => task.sessions[i]!.run({ ...(await part), ...weights }))
+    if (first + width >= parts.length) Promise.all(group).then(afterStart, () => {})
+    for (const [i, results] of (await Promise.all(runs)).entries()) {
+      if (!Number.isFinite(results.loss?.data[0])) blamed = task.blame?.(step, first + i, results) ?? ''
+      for (const [at, name] of names.entries()) addInto(gradients, at, results[`d ${name}`]!)
+      for (const [name, { shape, data }] of Object.entries(results)) {
+        if (shape.length > 0 || name.startsWith('d ')) continue
+        scalars[name] = (scalars[name] ?? 0) + data[0]! / parts.length
+      }
     }
   }
-  if (parts > 1) scale(gradients, 1 / parts)
-  return { gradients, scalars }
+  return { gradients, gradientNorm: scale(gradients, 1 / parts.length), scalars, blamed }
 }
 
 function addInto(sums: Float32Array[], i: number, { data }: Tensor): void {
@@ -108,20 +151,23 @@ function addInto(sums: Float32Array[], i: number, { data }: Tensor): void {
   else sums[i] = data
 }
 
-function scale(gradients: readonly Float32Array[], factor: number): void {
-  for (const gradient of gradients) for (let i = 0; i < gradient.length; i++) gradient[i] = gradient[i]! * factor
-}
-
-function lengthOf(gradients: readonly Float32Array[]): number {
-  let sum = 0
-  for (const gradient of gradients) for (let i = 0; i < gradient.length; i++) sum += gradient[i]! * gradient[i]!
-  return Math.sqrt(sum)
+/** Multiplies in place; returns the length of the result over all gradients. */
+function scale(gradients: readonly Float32Array[], factor: number): number {
+  let squares = 0
+  for (const gradient of gradients) {
+    for (let i = 0; i < gradient.length; i++) {
+      const x = gradient[i]! * factor
+      gradient[i] = x
+      squares += x * x
+    }
+  }
+  return Math.sqrt(squares)
 }
 
 function average({ step, parameters, averages }: TrainingState, decay: number): void {
   const kept = Math.min(decay, (1 + step) / (10 + step))
-  for (const [name, { data }] of parameters) {
-    const mean = averages.get(name)!.data
+  for (const [name, { data: mean }] of averages) {
+    const { data } = parameters.get(name)!
     for (let i = 0; i < mean.length; i++) mean[i] = mean[i]! + (1 - kept) * (data[i]! - mean[i]!)
   }
 }

@@ -1,8 +1,5 @@
 import { z } from 'zod'
-import { lrScheduleNames } from './lrSchedule.ts'
-
-const positive = z.number().positive()
-const count = z.int().positive()
+import { count, optimizerSchema, positive } from './runConfig.ts'
 
 /** The numbers of a run that trains an autoencoder, as its configuration file has them. */
 export const vaeRunSchema = z.strictObject({
@@ -19,16 +16,7 @@ export const vaeRunSchema = z.strictObject({
   /** Sizes of the batches, one stage after the other. */
   stages: z.array(z.strictObject({ steps: count, batch: count, size: count })).min(1),
   accumulation: count,
-  optimizer: z.strictObject({
-    learningRate: positive,
-    schedule: z.enum(lrScheduleNames),
-    warmupSteps: z.int().nonnegative(),
-    minRatio: z.number().min(0).max(1),
-    weightDecay: z.number().nonnegative(),
-    beta2: z.number().gt(0).lt(1),
-    maxGradientNorm: positive,
-    averageDecay: z.number().min(0).lt(1),
-  }),
+  optimizer: optimizerSchema,
   loss: z.strictObject({
     gradient: z.number().nonnegative(),
     gradientScales: count,

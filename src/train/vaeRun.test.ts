@@ -63,7 +63,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(root, { recursive: true }))
 
 const start = (folder: string, numbers: Partial<VaeRun> = {}) =>
-  trainVae({ ...run, ...numbers }, { data, folder, threads: 1 })
+  trainVae({ ...run, ...numbers }, { dataDir: root, folder, threads: 1 })
 
 async function all(events: AsyncIterable<RunEvent>): Promise<readonly RunEvent[]> {
   const list: RunEvent[] = []

@@ -1,32 +1,25 @@
-import type { EmojiRow } from '../dataset/emoji/buildEmojiSet.ts'
+import { resolve } from 'node:path'
 import { judgedPictures, pictureBatches } from '../dataset/emoji/pictureDraws.ts'
-import type { Split } from '../dataset/emoji/split.ts'
 import { openPictureStore } from '../dataset/pictureStore.ts'
+import type { Split } from '../dataset/split.ts'
+import type { TrainingRow } from '../dataset/trainingRow.ts'
 import type { Rgb8 } from '../image/picture.ts'
 import { toPixels } from '../image/pixels.ts'
 import { compile } from '../runtime/compile.ts'
 import type { Session } from '../runtime/session.ts'
-import { normalStream } from '../tensor/random.ts'
 import { newTraining } from './checkpoint.ts'
-import { lrSchedule } from './lrSchedule.ts'
 import { adamw } from './optimizers/adamw.ts'
 import type { Parameters } from './parameters.ts'
 import { type RunEvent, runTraining, type Stage } from './run.ts'
+import { optimizerOptions, type RunPlaces, streamOf } from './runConfig.ts'
+import { sessionsFor } from './sessionsFor.ts'
 import type { VaeRun } from './vaeConfig.ts'
 import { initialVae, vaeReconstructionGraph, vaeTrainingGraph } from './vaeTask.ts'
 
-export interface RunPlaces {
-  /** The picture store. */
-  readonly data: string
-  /** Where checkpoint and logs are kept. */
-  readonly folder: string
-  readonly threads: number
-}
-
 /** Trains an autoencoder on a store of drawings. */
-export async function* trainVae(run: VaeRun, { data, folder, threads }: RunPlaces): AsyncGenerator<RunEvent> {
+export async function* trainVae(run: VaeRun, { dataDir, folder, threads }: RunPlaces): AsyncGenerator<RunEvent> {
   const { model, optimizer, seed } = run
-  const store = openPictureStore<EmojiRow>(data)
+  const store = openPictureStore<TrainingRow>(resolve(dataDir, run.data))
   const residence = 'mapped'
   const judge = await compile(vaeReconstructionGraph(model, store.size), { residence, threads })
   const judged = (split: Split) => judgedPictures(store, split, run.judge.pictures)
@@ -39,12 +32,12 @@ export async function* trainVae(run: VaeRun, { data, folder, threads }: RunPlace
     return {
       until,
       async open() {
-        const session = await compile(vaeTrainingGraph(model, { batch, size }, run.loss), { residence, threads })
+        const graph = vaeTrainingGraph(model, { batch, size }, run.loss)
         return {
-          session,
+          sessions: await sessionsFor(graph, run.accumulation, threads),
           samples: batch,
           batch(step, part) {
-            const noise = normalStream('nv', keyOf(seed, step, part))
+            const noise = streamOf(seed, step, part)
             return {
               pictures: pictures(step, part),
               noise: noise([batch, model.latentChannels, latentSide, latentSide]),
@@ -61,14 +54,16 @@ export async function* trainVae(run: VaeRun, { data, folder, threads }: RunPlace
       fingerprint: JSON.stringify({ seed, model }),
       state: newTraining(initialVae(model, seed), (parameters) => adamw(parameters, { weightDecay, beta2 })),
       stages,
-      options: { ...optimizer, accumulation: run.accumulation, schedule: scheduleOf(optimizer, until) },
+      options: optimizerOptions(optimizer, until, run.accumulation),
       checkpointSeconds: run.checkpointSeconds,
       judge: {
         everySteps: run.judge.everySteps,
         async measure({ averages }) {
           const known = await reconstruct(judge, heldOut, averages)
+          const values = { 'PSNR held out': known.psnr, 'latent deviation': known.deviation }
+          if (otherStyle.length === 0) return values
           const unknown = await reconstruct(judge, otherStyle, averages)
-          return { 'PSNR held out': known.psnr, 'PSNR other style': unknown.psnr, 'latent deviation': known.deviation }
+          return { ...values, 'PSNR other style': unknown.psnr }
         },
       },
     })
@@ -76,26 +71,6 @@ export async function* trainVae(run: VaeRun, { data, folder, threads }: RunPlace
     await judge.dispose()
     store.close()
   }
-}
-
-/** A stream of its own for each part of each step. */
-function keyOf(seed: number, step: number, part: number): bigint {
-  return (BigInt(seed) << 48n) | (BigInt(step) << 16n) | BigInt(part)
-}
-
-function scheduleOf({ schedule, learningRate, warmupSteps, minRatio }: VaeRun['optimizer'], totalSteps: number) {
-  return lrSchedule({
-    name: schedule,
-    totalSteps,
-    warmupSteps,
-    minRatio,
-    cycles: 1,
-    power: 1,
-    timescale: undefined,
-    decaySteps: 0,
-    baseRate: learningRate,
-    pieces: { until: [], last: 1 },
-  })
 }
 
 const judgedAtOnce = 4

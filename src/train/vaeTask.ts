@@ -5,11 +5,11 @@ import { Graph } from '../graph/value.ts'
 import type { VaeConfig } from '../models/configs.ts'
 import { vaeLayout } from '../models/layout.ts'
 import { vaeDecode, vaeEncode } from '../models/vae.ts'
-import { type Emit, float32Emit } from '../nn/emit.ts'
 import { Scope } from '../nn/scope.ts'
 import { initialParameters } from './initialise.ts'
 import { type AutoencoderWeights, autoencoderLoss, posterior, sampled } from './losses/autoencoder.ts'
 import { noWeights, type Parameters, parameterInputs } from './parameters.ts'
+import { trainingEmit } from './trainingEmit.ts'
 
 /** The size of a batch of pictures. */
 export interface PictureBatch {
@@ -17,9 +17,6 @@ export interface PictureBatch {
   /** Side of the pictures in pixels. */
   readonly size: number
 }
-
-/** The way back needs the scores of attention anyway. */
-const trainingEmit: Emit = { ...float32Emit, attention: 'primitive' }
 
 /** Untrained parameters of an autoencoder, by their names in a checkpoint. */
 export function initialVae(config: VaeConfig, seed: number): Parameters {

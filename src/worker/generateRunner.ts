@@ -5,7 +5,7 @@ import type { SavingPlan, StagedPicture } from '../jobs/crew.ts'
 import type { GenerateTask, MadePicture } from '../jobs/task.ts'
 import { type GeneratedImage, generate, type Result } from '../pipeline/generate.ts'
 import { previewPictures } from '../pipeline/preview.ts'
-import { firstPassFile, type PictureFile, pictureFile, type SavingStudio } from '../pipeline/saveImage.ts'
+import { type PictureFile, pictureFile } from '../pipeline/saveImage.ts'
 import type { Studio } from '../pipeline/studio.ts'
 import type { StepProgress } from '../pipeline/walk.ts'
 import type { JobContext, Runner } from './runner.ts'
@@ -69,7 +69,7 @@ function stepCounter({ recipe: { pass, hires } }: GenerateTask): (step: StepProg
 
 async function stageImage(
   studio: Studio,
-  { recipe, saving: options }: GenerateTask,
+  { recipe, saving: isSaved }: GenerateTask,
   image: GeneratedImage,
   { stage }: JobContext,
 ): Promise<StagedPicture> {
@@ -79,22 +79,11 @@ async function stageImage(
   const firstPassName = firstPass && (await stage(`${index}-first.png`, await encodePng(firstPass, { text })))
 
   const saving: SavingPlan[] = []
-  if (options) {
-    const place: SavingStudio = {
-      dataDir: studio.dataDir,
-      options,
-      library: studio.library,
-      styles: () => studio.styles(),
-    }
-    const planOf = async (made: PictureFile, name: string, isPicture: boolean): Promise<SavingPlan> => {
-      const { bytes, ...where } = made
-      return { ...where, file: await stage(`${name}.${made.extension}`, bytes), isPicture }
-    }
-    if (firstPass) {
-      const made = await firstPassFile(place, recipe, image, firstPass)
-      saving.push(await planOf(made, `${index}-first-saved`, false))
-    }
-    saving.push(await planOf(await pictureFile(place, recipe, image), `${index}-saved`, true))
+  if (isSaved) {
+    const plan = async (which: 'picture' | 'first pass', name: string) =>
+      saving.push(await stagePlan(await pictureFile(studio, recipe, image, which), name, which === 'picture', stage))
+    if (firstPass) await plan('first pass', `${index}-first-saved`)
+    await plan('picture', `${index}-saved`)
   }
   return {
     index,
@@ -107,4 +96,18 @@ async function stageImage(
     savedPath: undefined,
     saving,
   }
+}
+
+/** Puts what is to be saved into the job's folder, and says where it goes from there. */
+async function stagePlan(
+  { bytes, companions, ...where }: PictureFile,
+  name: string,
+  isPicture: boolean,
+  stage: JobContext['stage'],
+): Promise<SavingPlan> {
+  const staged: { extension: string; file: string }[] = []
+  for (const { extension, bytes: own } of companions) {
+    staged.push({ extension, file: await stage(`${name}-beside.${extension}`, own) })
+  }
+  return { ...where, file: await stage(`${name}.${where.extension}`, bytes), companions: staged, isPicture }
 }

@@ -1,10 +1,12 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { openStudio } from '../../src/pipeline/studio.ts'
-import { createLogger } from '../../src/server/operations/logger.ts'
-import { defaultSettings } from '../../src/server/settings.ts'
-import { startServer } from '../../src/server/start.ts'
-import { ProcessCrew } from '../../src/worker/processCrew.ts'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 import { dataFolder } from '../parity/dataFolder.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /** Where systems keep a Chromium. */
 const places = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
@@ -12,24 +14,41 @@ const places = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-br
 /** The browser of this machine, where there is one. */
 export const chromiumPath = places.find((path) => path !== undefined && existsSync(path))
 
-/** A server on the tiny checkpoints with a worker process, on a port of its own. */
+/** The built program as users start it, page included, on the tiny checkpoints and a port of its own. */
 export async function startStudioServer(): Promise<{ readonly url: string; readonly close: () => Promise<void> }> {
+  execFileSync(process.execPath, [join(root, 'scripts', 'setup.mjs')], { stdio: 'ignore' })
   const data = dataFolder()
-  const engine = { gpuNoise: 'cpu', threads: 1 } as const
-  const studio = openStudio(data.path, engine)
-  const server = await startServer({
-    settings: { ...defaultSettings, port: 0 },
-    studio,
-    crew: new ProcessCrew({ workers: [{ id: '0', arguments: { dataDir: data.path, ...engine } }] }),
-    logger: createLogger('error', 'text'),
-    limits: { queued: 100, queuedPerUser: 100 },
-    graceSeconds: 0,
-    shutDown: () => undefined,
+  const flags = [
+    '--data-dir',
+    data.path,
+    '--port',
+    '0',
+    '--threads',
+    '1',
+    '--log-level',
+    'error',
+    '--grace-seconds',
+    '0',
+  ]
+  const server = spawn(process.execPath, [join(root, 'dist', 'cli', 'main.js'), 'serve', ...flags], {
+    stdio: ['ignore', 'pipe', 'inherit'],
   })
   const close = async () => {
-    await server.close()
-    await studio.close()
+    const ended = once(server, 'exit')
+    if (server.exitCode === null && server.kill('SIGTERM')) await ended
     data.remove()
   }
-  return { url: server.url, close }
+  const url = await addressOf(server)
+  if (url !== undefined) return { url, close }
+  await close()
+  throw new Error('the server ended before it listened')
+}
+
+async function addressOf({ stdout }: ChildProcess): Promise<string | undefined> {
+  if (!stdout) throw new Error('a server without an output')
+  for await (const line of createInterface({ input: stdout })) {
+    const url = /^Running on local URL: +(http\S+)$/.exec(line)?.[1]
+    if (url !== undefined) return url
+  }
+  return undefined
 }

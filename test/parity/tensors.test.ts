@@ -5,7 +5,7 @@ import { resolveSampler } from '../../src/diffusion/samplers/index.ts'
 import { autoencoder, drawLatents } from '../../src/pipeline/autoencoder.ts'
 import { sampleBatch } from '../../src/pipeline/batch.ts'
 import { batchesOf } from '../../src/pipeline/batches.ts'
-import { readEmbedding } from '../../src/pipeline/embeddingFile.ts'
+import { readEmbeddings } from '../../src/pipeline/embeddingFile.ts'
 import { pasteUnmasked, type StartState, startFrom } from '../../src/pipeline/initLatent.ts'
 import { adaptModel, type Job, preparePainter } from '../../src/pipeline/job.ts'
 import { predictor } from '../../src/pipeline/predictor.ts'
@@ -104,7 +104,7 @@ describe.each(tensorSets)('%s', (id) => {
 
   test('the VAE answers alike', async () => {
     const { recipe, painter } = await opened(id)
-    const vae = autoencoder(painter.adapted.model, recipe.tiling, studio().pool)
+    const vae = autoencoder(painter.adapted.model, recipe, studio().pool)
     for (const [i, latent] of recorded.series('decode', '.latent').entries()) {
       expect(relativeError(await vae.decode(latent), recorded.get(`decode.00${i}.image`))).toBeLessThan(tolerance)
     }
@@ -162,9 +162,7 @@ async function opened(id: string) {
   const each = cases.find((one) => one.id === id)!
   const recipe = await recipeFromRequest(requestOf(each), each.endpoint, studio())
   const facts = new Map()
-  const embeddings = await Promise.all(
-    [...recipe.embeddings.values()].map(({ name, path }) => readEmbedding(name, path)),
-  )
+  const embeddings = await readEmbeddings(recipe)
   const job: Job = {
     studio: studio(),
     recipe,
@@ -180,7 +178,7 @@ async function opened(id: string) {
   const painter = await preparePainter(job, adapted, adapted, batchesOf(recipe)[0]!.images, timeline)
   const levels = levelsOf(model, recipe.sampling)
   const laidOut = layOutPass(recipe, recipe.pass, levels, facts, recipe.init, false)
-  const vae = autoencoder(model, recipe.tiling, studio().pool)
+  const vae = autoencoder(model, recipe, studio().pool)
   const start: StartState | undefined = recipe.init && (await startFrom(recipe, recipe.init, vae, undefined, facts))
   return { recipe, job, painter, laidOut, start }
 }

@@ -46,7 +46,7 @@ test('a worker process makes the pictures that the pipeline makes here, tells of
 
   const events: JobEvent[] = []
   const stop = queue.subscribe((event) => events.push(event))
-  const { id, result } = await runTask(queue, generateTask('txt2img', recipe, { saving: studio.options }))
+  const { id, result } = await runTask(queue, generateTask('txt2img', recipe, { saving: true }))
   stop()
 
   expect(events.map(({ kind }) => kind)).toEqual([

@@ -33,7 +33,7 @@ export function stubRunner(outputs: string, die: () => void): Runner<'generate'>
       skip.isMade = false
       for (const [i, { seed }] of images.slice(batch * batchSize, (batch + 1) * batchSize).entries()) {
         const index = batch * batchSize + i
-        const infotext = `${prompt}\nSteps: ${pass.steps}, Seed: ${seed}`
+        const infotext = `${prompt}\nSteps: ${pass.steps}, Sampler: Stub, Seed: ${seed}, Size: 8x8, Model: stub`
         const color = [seed & 255, (seed >> 8) & 255, 99]
         const png = await encodePng(filled(3, 8, 8, color), { text: [['parameters', infotext]] })
         const file = await stage(`${index}.png`, png)
@@ -48,8 +48,14 @@ export function stubRunner(outputs: string, die: () => void): Runner<'generate'>
           savedPath: undefined,
         }
         pictures.push(picture)
-        const plan = { file, directory: join(outputs, 'txt2img-images'), name: String(seed), extension: 'png' }
-        const plans = saving ? [{ ...plan, isNumbered: true, text: undefined, isPicture: true }] : []
+        const plan = {
+          file,
+          directory: join(outputs, 'txt2img-images'),
+          basename: '',
+          name: String(seed),
+          extension: 'png',
+        }
+        const plans = saving ? [{ ...plan, isNumbered: true, companions: [], isPicture: true }] : []
         report({ kind: 'picture', picture: { ...picture, saving: plans } })
       }
       checkCancelled()

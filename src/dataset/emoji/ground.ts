@@ -13,6 +13,9 @@ type Color = readonly [red: number, green: number, blue: number]
 
 const white: Color = [255, 255, 255]
 
+/** What most drawings lie on, and captions need not mention. */
+export const whiteGround: Ground = { top: white, bottom: white, words: undefined }
+
 const named: readonly (readonly [string, Color])[] = [
   ['white', white],
   ['black', [16, 16, 18]],
@@ -30,12 +33,15 @@ const named: readonly (readonly [string, Color])[] = [
   ['light green', [196, 232, 188]],
 ]
 
+/** What captions call grounds. */
+export const groundWords: readonly string[] = named.map(([words]) => words)
+
 /** How far a named colour may wander, per channel. */
 const wander = 14
 
 /** White half of the time, otherwise a colour people have a word for, sometimes shaded from top to bottom. */
 export function drawGround(draws: Draws): Ground {
-  if (draws.chance(0.5)) return { top: white, bottom: white, words: undefined }
+  if (draws.chance(0.5)) return whiteGround
   const [words, color] = draws.pick(named)
   const near = () => color.map((x) => clamped(x + draws.between(-wander, wander))) as unknown as Color
   const top = near()

@@ -5,11 +5,11 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { filled, picture, type Rgba8 } from '../../image/picture.ts'
 import { drawsFor } from '../draws.ts'
 import { openPictureStore, type PictureStore, writePictureStore } from '../pictureStore.ts'
+import { rowsOf, splitOf } from '../split.ts'
 import type { EmojiRow } from './buildEmojiSet.ts'
 import { drawGround, onGround } from './ground.ts'
 import { dominantHue, hueTurned, hueWord, typicalHues } from './hue.ts'
 import { judgedPictures, pictureBatches } from './pictureDraws.ts'
-import { rowsOf, splitOf } from './split.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'athanor-draws-'))
 const row = (i: number, use: EmojiRow['use'] = 'training'): EmojiRow => ({

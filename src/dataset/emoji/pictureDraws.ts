@@ -3,10 +3,10 @@ import { toPixels } from '../../image/pixels.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { type Draws, drawsFor } from '../draws.ts'
 import type { PictureStore } from '../pictureStore.ts'
-import type { EmojiRow } from './buildEmojiSet.ts'
-import { drawGround, onGround } from './ground.ts'
+import { rowsOf, type Split } from '../split.ts'
+import { isCaptioned, type TrainingRow } from '../trainingRow.ts'
+import { drawGround, onGround, whiteGround } from './ground.ts'
 import { hueTurned } from './hue.ts'
-import { rowsOf, type Split } from './split.ts'
 
 export interface PictureDrawing {
   readonly batch: number
@@ -23,7 +23,7 @@ const turnedShare = 0.3
  * mirrored, cut out at random. A function of the seed, the step and the part.
  */
 export function pictureBatches(
-  store: PictureStore<EmojiRow>,
+  store: PictureStore<TrainingRow>,
   { batch, size, seed }: PictureDrawing,
 ): (step: number, part: number) => Tensor {
   const rows = rowsOf(store.rows, 'training')
@@ -36,10 +36,11 @@ export function pictureBatches(
     )
 }
 
-function drawn(store: PictureStore<EmojiRow>, row: number, size: number, draws: Draws): Rgb8 {
+function drawn(store: PictureStore<TrainingRow>, row: number, size: number, draws: Draws): Rgb8 {
   const [left, top] = [draws.below(store.size - size + 1), draws.below(store.size - size + 1)]
   const part = crop(store.read(row), { left, top, right: left + size, bottom: top + size })
-  const turned = draws.chance(turnedShare) ? hueTurned(part, draws.between(0, 360)) : part
+  const isArt = !isCaptioned(store.rows[row]!)
+  const turned = isArt && draws.chance(turnedShare) ? hueTurned(part, draws.between(0, 360)) : part
   const result = onGround(turned, drawGround(draws))
   return draws.chance(0.5) ? mirrored(result) : result
 }
@@ -55,10 +56,9 @@ function mirrored(source: Rgb8): Rgb8 {
 }
 
 /** Whole drawings of a split on white, evenly spread over it: what an autoencoder is judged by. */
-export function judgedPictures(store: PictureStore<EmojiRow>, split: Split, count: number): readonly Rgb8[] {
+export function judgedPictures(store: PictureStore<TrainingRow>, split: Split, count: number): readonly Rgb8[] {
   const rows = rowsOf(store.rows, split)
-  const white = [255, 255, 255] as const
   return Array.from({ length: Math.min(count, rows.length) }, (_, i) =>
-    onGround(store.read(rows[Math.floor((i * rows.length) / count)]!), { top: white, bottom: white, words: undefined }),
+    onGround(store.read(rows[Math.floor((i * rows.length) / count)]!), whiteGround),
   )
 }

@@ -14,7 +14,7 @@ export const inertOptions: ReadonlySet<string> = new Set(
     deepbooru_escape deepbooru_filter_tags deepbooru_sort_alpha deepbooru_use_spaces
     dimensions_and_batch_together disable_all_extensions disable_mmap_load_safetensors disable_token_counters
     disable_weights_auto_swap disabled_extensions do_not_show_images dump_stacks_on_signal enable_batch_seeds
-    enable_console_prompts enable_reloading_ui_scripts enable_upscale_progressbar export_for_4chan
+    enable_console_prompts enable_reloading_ui_scripts enable_upscale_progressbar
     extra_networks_add_text_separator extra_networks_card_description_is_html extra_networks_card_height
     extra_networks_card_order extra_networks_card_order_field extra_networks_card_show_desc
     extra_networks_card_text_scale extra_networks_card_width extra_networks_dir_button_function
@@ -22,12 +22,12 @@ export const inertOptions: ReadonlySet<string> = new Set(
     extra_networks_tree_view_default_width extra_networks_tree_view_style extra_options_accordion
     extra_options_cols extra_options_img2img extra_options_txt2img face_restoration_model
     face_restoration_unload filter_nsfw font fp8_storage gallery_height gradio_theme gradio_themes_cache
-    grid_extended_filename grid_save grid_text_active_color grid_text_inactive_color grid_zip_filename_pattern
+    grid_text_active_color grid_text_inactive_color grid_zip_filename_pattern
     hidden_tabs hide_ldm_prints hide_samplers hires_fix_show_prompts hires_fix_show_sampler
     hypertile_enable_unet_secondpass hypertile_max_depth_unet hypertile_max_depth_vae hypertile_max_tile_unet
     hypertile_max_tile_vae hypertile_swap_size_unet hypertile_swap_size_vae img2img_batch_show_results_limit
     img2img_editor_height img2img_inpaint_mask_brush_color img2img_inpaint_sketch_default_brush_color
-    img2img_settings_accordion img2img_sketch_default_brush_color img_downscale_threshold img_max_size_mp
+    img2img_settings_accordion img2img_sketch_default_brush_color img_max_size_mp
     include_styles_into_token_counters infotext_explanation infotext_skip_pasting infotext_styles
     interrogate_clip_dict_limit interrogate_clip_max_length interrogate_clip_min_length
     interrogate_clip_num_beams interrogate_clip_skip_categories interrogate_deepbooru_score_threshold
@@ -37,7 +37,7 @@ export const inertOptions: ReadonlySet<string> = new Set(
     keyedit_delimiters_whitespace keyedit_move keyedit_precision_attention keyedit_precision_extra ldsr_cached
     ldsr_steps list_hidden_files live_preview_allow_lowvram_full live_preview_content
     live_preview_fast_interrupt live_preview_refresh_period live_previews_enable live_previews_image_format
-    localization lora_bundled_ti_to_infotext lora_functional lora_hide_unknown_for_versions lora_in_memory_limit
+    localization lora_functional lora_hide_unknown_for_versions lora_in_memory_limit
     lora_not_found_gradio_warning lora_not_found_warning_console lora_preferred_name lora_show_all
     memmon_poll_rate multiple_tqdm notification_audio notification_volume open_dir_button_choice
     outdir_extras_samples outdir_save persistent_cond_cache pin_memory postprocessing_disable_in_extras
@@ -55,7 +55,7 @@ export const inertOptions: ReadonlySet<string> = new Set(
     sdxl_refiner_high_aesthetic_score sdxl_refiner_low_aesthetic_score send_seed send_size
     set_scale_by_when_changing_upscaler settings_in_ui show_gradio_deprecation_warnings
     show_progress_every_n_steps show_progress_grid show_progress_in_title show_progress_type show_progressbar
-    show_warnings target_side_length temp_dir textual_inversion_print_at_load training_enable_tensorboard
+    show_warnings temp_dir textual_inversion_print_at_load training_enable_tensorboard
     training_image_repeats_per_epoch training_tensorboard_flush_every training_tensorboard_save_images
     training_write_csv_every training_xattention_optimizations txt2img_settings_accordion
     ui_extra_networks_tab_reorder ui_reorder_list ui_tab_order unload_models_when_training upcast_attn

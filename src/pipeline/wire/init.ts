@@ -35,7 +35,8 @@ export async function initOf(
     colorCorrection: options.img2img_color_correction,
     upscaler: upscalerOf(options, library),
     mask: fields.mask === undefined ? undefined : await maskFrom(fields, fields.mask, options, soft),
-    recordedHash: options.save_init_img ? md5OfPixels(pictures[0]!) : undefined,
+    // Of several the reference tells the last.
+    recordedHash: options.save_init_img ? md5OfPixels(pictures.at(-1)!) : undefined,
   }
 }
 

@@ -2,7 +2,7 @@ import { basename } from 'node:path'
 import { StudioError } from '../../errors.ts'
 import { hypernetworkTags, loraTags, parseExtraNetworks } from '../../text/extraNetworks.ts'
 import type { Library } from '../library.ts'
-import type { FileIdentity, ModelFiles } from '../recipe.ts'
+import type { EmbeddingFile, FileIdentity, ModelFiles } from '../recipe.ts'
 import type { Options } from './options.ts'
 
 /**
@@ -61,12 +61,28 @@ export class Names {
     return found
   }
 
-  /** The embeddings whose names occur in prompts, by name. */
-  async embeddings(prompts: readonly string[]): Promise<ReadonlyMap<string, FileIdentity>> {
+  /**
+   * The embeddings whose names occur in prompts, by name: those of the folder, and what networks bring along under
+   * names that the folder does not have.
+   */
+  async embeddings(
+    prompts: readonly string[],
+    networks: ReadonlyMap<string, FileIdentity>,
+    { lora_bundled_ti_to_infotext: tellsNetwork }: Options,
+  ): Promise<ReadonlyMap<string, EmbeddingFile>> {
     const texts = [...new Set(prompts)].map(letters)
-    const files = this.#library.embeddings().filter(({ stem }) => texts.some((text) => text.includes(letters(stem))))
-    const identities = await Promise.all(files.map(({ stem, path }) => this.#library.identity(stem, path)))
-    return new Map(identities.map((identity) => [identity.name, identity]))
+    const isMentioned = (name: string) => texts.some((text) => text.includes(letters(name)))
+    const found = new Map<string, EmbeddingFile>()
+    for (const { stem, path } of this.#library.embeddings()) {
+      if (isMentioned(stem)) found.set(stem, { ...(await this.#library.identity(stem, path)), isBundled: false })
+    }
+    for (const [network, { path }] of networks) {
+      for (const name of this.#library.bundledEmbeddings(path)) {
+        if (!isMentioned(name) || found.has(name)) continue
+        found.set(name, { name, path, hash: tellsNetwork ? network : '', isBundled: true })
+      }
+    }
+    return found
   }
 
   /** The result of `find`, or `instead` where its name is unknown and that is no error. */

@@ -1,7 +1,9 @@
 import { StudioError } from '../../errors.ts'
+import { type Library, standInFiles } from '../library.ts'
 import { checkSizes } from '../limits.ts'
-import type { FileIdentity, Init, ModelFiles, Recipe } from '../recipe.ts'
+import type { Coding, FileIdentity, Init, ModelFiles, Recipe } from '../recipe.ts'
 import type { Studio } from '../studio.ts'
+import { filingOf } from './filing.ts'
 import { hiresOf, hiresSizes } from './hires.ts'
 import { imagesOf } from './images.ts'
 import { infotextOptions, softInpaintingKeys } from './infotextKeys.ts'
@@ -33,14 +35,17 @@ export async function recipeFromRequest(
   { lenient = false, floats = new Set() }: RequestReading = {},
 ): Promise<Recipe> {
   const request = withInfotext(body)
-  const txt2img = endpoint === 'txt2img' ? parseTxt2Img(request) : undefined
-  const img2img = endpoint === 'img2img' ? parseImg2Img(request) : undefined
-  const fields: CommonFields = txt2img ?? img2img!
   const { library } = studio
-  const options = overrideOptions(studio.options, fields.override_settings)
-  refuseUnsupported(fields, options)
-  const soft = scriptsOf(fields, endpoint)
   const names = new Names(library, lenient)
+  const first = endpoint === 'txt2img' ? parseTxt2Img(request) : parseImg2Img(request)
+  const options = overrideOptions(studio.options, first.override_settings)
+  refuseUnsupported(first, options)
+  const model = await chosenModel(options, studio, names)
+  const sized = withNativeSize(request, library.nativeSize(model.checkpoint.path))
+  const txt2img = endpoint === 'txt2img' ? parseTxt2Img(sized) : undefined
+  const img2img = endpoint === 'img2img' ? parseImg2Img(sized) : undefined
+  const fields: CommonFields = txt2img ?? img2img!
+  const soft = scriptsOf(fields, endpoint)
 
   const init = img2img && (await initOf(img2img, options, soft, library))
   const batchSize = batchSizeOf(fields, init)
@@ -54,8 +59,11 @@ export async function recipeFromRequest(
     txt2img && sizes && (await hiresOf(txt2img, sizes.target, { library, options, names, merge, images, pass }))
   const { width, height } = sizes?.first ?? fields
 
-  const model = await chosenModel(options, studio, names)
   const texts = [...images, ...(hires?.prompts ?? [])]
+  const networks = fields.disable_extra_networks
+    ? new Map<string, FileIdentity>()
+    : await names.networks(texts.map(({ prompt }) => prompt))
+  const mentioned = texts.flatMap(({ prompt, negativePrompt }) => [prompt, negativePrompt])
   const recipe: Recipe = {
     images,
     batchSize,
@@ -63,8 +71,8 @@ export async function recipeFromRequest(
     height,
     styles: fields.styles,
     ...model,
-    networks: fields.disable_extra_networks ? new Map() : await names.networks(texts.map(({ prompt }) => prompt)),
-    embeddings: await names.embeddings(texts.flatMap(({ prompt, negativePrompt }) => [prompt, negativePrompt])),
+    networks,
+    embeddings: await names.embeddings(mentioned, networks, options),
     prompting: settings.promptingOf(fields, options),
     pass,
     sampling: settings.samplingOf(fields, options),
@@ -72,17 +80,25 @@ export async function recipeFromRequest(
     noise: settings.noiseOf(fields, options, studio.gpuNoise),
     tiling: fields.tiling ?? options.tiling,
     tokenMerging: settings.tokenMergingOf(options, endpoint === 'img2img'),
-    tinyDecoder: options.sd_vae_decode_method === 'TAESD' ? await tinyDecoderOf(studio) : undefined,
+    coding: await codingOf(options, library),
     maskConditioning: options.inpainting_mask_weight,
     init,
     hires,
     refiner: await refinerOf(fields, options, names),
     tiles: { size: options.ESRGAN_tile, overlap: options.ESRGAN_tile_overlap },
     writing: settings.writingOf(options, floatKeys(fields, floats, studio)),
+    filing: filingOf(options, endpoint),
     notes: names.notes,
   }
   checkSizes(recipe)
   return recipe
+}
+
+/** The body with the checkpoint's own size where it does not say one. */
+function withNativeSize(body: unknown, size: number | undefined): unknown {
+  if (size === undefined || typeof body !== 'object' || body === null) return body
+  const { width, height } = body as { readonly width?: unknown; readonly height?: unknown }
+  return { ...body, width: width ?? size, height: height ?? size }
 }
 
 /** The infotext parameters that repeat numbers which were written as floats, here or in the folder's options. */
@@ -106,21 +122,27 @@ function refuseUnsupported(fields: CommonFields, options: Options): void {
     throw new StudioError('unsupported', `${field}: ${what}`, { field })
   }
   if (fields.restore_faces ?? options.face_restoration) refuse('restore_faces', 'faces cannot be restored yet')
-  if (options.sd_vae_encode_method !== 'Full') {
-    refuse('override_settings.sd_vae_encode_method', 'pictures are encoded by the whole VAE only')
-  }
-  if (options.sd_vae_decode_method.startsWith('Approx')) {
-    refuse('override_settings.sd_vae_decode_method', 'pictures are decoded by the whole VAE or TAESD')
-  }
   if (options.hypertile_enable_unet) refuse('override_settings.hypertile_enable_unet', 'hypertile is not supported')
   if (options.hypertile_enable_vae) refuse('override_settings.hypertile_enable_vae', 'hypertile is not supported')
 }
 
-async function tinyDecoderOf({ library }: Studio): Promise<FileIdentity> {
-  const file = library.previewDecoder()
-  if (file) return library.identity(file.stem, file.path)
-  const field = 'override_settings.sd_vae_decode_method'
-  throw new StudioError('missing-file', `${field}: models/VAE-taesd holds no TAESD decoder`, { field })
+/** What stands in for the VAE: files that must be there. */
+async function codingOf(
+  { sd_vae_decode_method: method, sd_vae_encode_method: encoding }: Options,
+  library: Library,
+): Promise<Coding> {
+  const fileOf = async (method: 'TAESD' | 'Approx NN', half: 'encoder' | 'decoder') => {
+    const file = library.standIn(method, half)
+    if (file) return library.identity(file.stem, file.path)
+    const field = `override_settings.sd_vae_${half === 'encoder' ? 'encode' : 'decode'}_method`
+    const { folder } = standInFiles[method]
+    throw new StudioError('missing-file', `${field}: models/${folder} holds no ${method} ${half}`, { field })
+  }
+  const ofFile = method === 'TAESD' || method === 'Approx NN'
+  return {
+    decoder: ofFile ? { method, file: await fileOf(method, 'decoder') } : method === 'Full' ? undefined : { method },
+    encoder: encoding === 'TAESD' ? await fileOf(encoding, 'encoder') : undefined,
+  }
 }
 
 /** Several start pictures make a batch of as many. */

@@ -39,12 +39,12 @@ export const imageRoutes: FastifyPluginAsyncTypebox<NativeServices> = async (app
           to: Type.Optional(Type.String({ format: 'date-time' })),
           favourite: Type.Optional(Type.Boolean()),
           cursor: Type.Optional(Type.String({ maxLength: 100 })),
-          limit: Type.Integer({ minimum: 1, maximum: 200, default: 50 }),
+          limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 200, default: 50 })),
         }),
         response: { 200: ref(ImagePage), ...errors(422) },
       },
     },
-    async ({ query: { text, model, from, to, favourite, cursor, limit } }) => {
+    async ({ query: { text, model, from, to, favourite, cursor, limit = 50 } }) => {
       const { images, next } = gallery.find({
         limit,
         ...(text !== undefined && { text }),

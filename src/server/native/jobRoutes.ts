@@ -46,10 +46,12 @@ export const jobRoutes: FastifyPluginAsyncTypebox<NativeServices> = async (app, 
     },
     async (request, reply) => {
       const { endpoint, request: body, title, tag, priority, save = true } = request.body
+      const user = userOf(request)
+      await queue.admit(user)
       const recipe = await recipeFromRequest(body, endpoint, studio)
-      const task = generateTask(endpoint, recipe, { saving: save ? studio.options : undefined })
+      const task = generateTask(endpoint, recipe, { saving: save })
       const job = await queue.submit(task, {
-        user: userOf(request),
+        user,
         tag,
         ...(title !== undefined && { title }),
         ...(priority !== undefined && { priority }),
@@ -69,12 +71,12 @@ export const jobRoutes: FastifyPluginAsyncTypebox<NativeServices> = async (app, 
           state: Type.Optional(Type.Union([JobState, Type.Array(JobState)])),
           user: Type.Optional(Type.String()),
           tag: Type.Optional(Type.String()),
-          limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100 }),
+          limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 100 })),
         }),
         response: { 200: Type.Object({ jobs: Type.Array(ref(Job)) }), ...errors(422) },
       },
     },
-    async ({ query: { state, user, tag, limit } }) => {
+    async ({ query: { state, user, tag, limit = 100 } }) => {
       const jobs = await queue.list({
         limit,
         ...(state !== undefined && { states: [state].flat() }),

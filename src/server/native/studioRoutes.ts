@@ -60,7 +60,7 @@ export const studioRoutes: FastifyPluginAsyncTypebox<NativeServices> = async (ap
         body: Type.Object({
           image: Type.String({ description: 'The file as base64, with or without a data: prefix' }),
         }),
-        response: { 200: ref(Verdict), ...errors(409, 413, 422, 429, 501) },
+        response: { 200: ref(Verdict), ...errors(409, 413, 422, 429) },
       },
     },
     async (request, reply) => {

@@ -33,7 +33,10 @@ export async function addSecurity(app: FastifyInstance, settings: ServerSettings
       'x-frame-options': 'DENY',
     })
     const { method, headers } = request
-    checkOrigin({ method, headers, isUpgrade: headers.upgrade !== undefined }, settings)
+    const isUpgrade = headers.upgrade !== undefined
+    // A refused upgrade leaves a connection that nothing counts any more.
+    if (isUpgrade) reply.raw.once('finish', () => request.raw.socket.destroySoon())
+    checkOrigin({ method, headers, isUpgrade }, settings)
   })
   if (settings.cors.origins.length > 0 || settings.cors.pattern) {
     await app.register(cors, {

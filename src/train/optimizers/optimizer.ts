@@ -10,6 +10,8 @@ export interface Optimizer {
    * where it is.
    */
   step(gradients: readonly Float32Array[], learningRates: readonly number[]): void
+  /** The parameters to use outside of training, where they differ from those that gradients are taken at. */
+  evaluated?(): readonly Float32Array[]
   /** Everything the next step depends on, by reference: writing to it restores an earlier state. */
   readonly state: OptimizerState
 }

@@ -7,7 +7,9 @@ const pauseMs = 200
 
 /** Tokens of both prompts as they are now; undefined until the first answer. */
 export function useTokenCounts(): { readonly prompt: TokenCount; readonly negativePrompt: TokenCount } | undefined {
-  const { prompt, negativePrompt, styles, steps } = useForm()
+  const { prompt, negativePrompt, styles, steps: entered } = useForm()
+  // While a number is typed it may be any; what it counts for is only when [from:to:when] switches.
+  const steps = Math.min(Math.max(Math.round(entered), 1), 10_000)
   const [counts, setCounts] = useState<Awaited<ReturnType<typeof api.countTokens>>>()
   useEffect(() => {
     const abort = new AbortController()

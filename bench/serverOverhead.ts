@@ -1,0 +1,36 @@
+// What the server costs per request outside the engine: jobs on an engine that computes nothing, submitted one after the
+// other and several at once, each followed to its end. npx tsx bench/serverOverhead.ts [SECONDS]
+import autocannon from 'autocannon'
+import { submission, testServer } from '../test/server/testServer.ts'
+
+const seconds = Number(process.argv[2] ?? 5)
+const server = await testServer({}, { workers: 2, limits: { queued: 1e6, queuedPerUser: 1e6 } })
+const address = await server.app.listen({ port: 0, host: '127.0.0.1' })
+
+const body = JSON.stringify({ ...submission('a', { steps: 1 }), save: false })
+const routes: readonly (readonly [title: string, options: Partial<autocannon.Options>])[] = [
+  ['health check', { url: `${address}/healthz` }],
+  ['look at the queue', { url: `${address}/api/v1/queue` }],
+  [
+    'submit a job',
+    { url: `${address}/api/v1/jobs`, method: 'POST', body, headers: { 'content-type': 'application/json' } },
+  ],
+]
+
+process.stdout.write('request              clients    p50 ms   p99 ms   a second   refused or failed\n')
+for (const [title, options] of routes) {
+  for (const connections of [1, 10]) {
+    const { latency, requests, non2xx, errors } = await autocannon({
+      url: address,
+      ...options,
+      connections,
+      duration: seconds,
+    })
+    const cells = [latency.p50.toFixed(1), latency.p99.toFixed(1), requests.average.toFixed(0), String(non2xx + errors)]
+    process.stdout.write(
+      `${title.padEnd(20)} ${String(connections).padStart(7)} ${cells.map((cell, i) => cell.padStart([9, 8, 10, 19][i]!)).join(' ')}\n`,
+    )
+  }
+}
+await server.close()
+process.exit(0)

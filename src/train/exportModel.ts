@@ -1,0 +1,114 @@
+import { z } from 'zod'
+import { artSets, names } from '../dataset/emoji/artSets.ts'
+import { StudioError } from '../errors.ts'
+import { sha256 } from '../files/hash.ts'
+import { openWeights } from '../files/openWeights.ts'
+import { readWeight } from '../files/readWeight.ts'
+import { sparseRows } from '../files/sparseRows.ts'
+import type { WeightEntry } from '../files/weights.ts'
+import { writeSafetensors } from '../files/writeSafetensors.ts'
+import { configKey, configText } from '../models/configInMetadata.ts'
+import type { ModelConfig } from '../models/configs.ts'
+import { toF16 } from '../tensor/half.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { readAverages } from './checkpoint.ts'
+import { openParts, tokenTable } from './frozenParts.ts'
+import { checkpointPath } from './run.ts'
+import { modelConfigOf, unetRunSchema } from './unetConfig.ts'
+import { partsPath } from './unetRun.ts'
+
+export interface ExportOptions {
+  /** Folder of the run that trained the noise predictor; it also has the other parts. */
+  readonly folder: string
+  readonly path: string
+  readonly title: string
+}
+
+/**
+ * Writes a checkpoint of all three parts, as their averages stand: CompVis names, half precision, of the token table
+ * only the rows that were trained. What else is to know of the model is in the metadata.
+ */
+export async function exportModel({ folder, path, title }: ExportOptions): Promise<ModelConfig> {
+  const checkpoint = checkpointPath(folder)
+  const { averages, fingerprint } = readAverages(checkpoint)
+  const run = runIn(checkpoint, fingerprint)
+  const parts = openParts(partsPath(folder))
+  if (run.parts !== (await sha256(parts.path))) {
+    throw new StudioError('bad-file', `${parts.path}: is not what ${checkpoint} was trained on`, { field: parts.path })
+  }
+  const config = modelConfigOf(run, parts)
+  const table = parts.weights.get(tokenTable)
+  if (!table) throw new StudioError('bad-file', `${parts.path}: ${tokenTable} is missing`, { field: parts.path })
+  const rows = table.shape[0]!
+  const { stored, ids } = rowsInUse(table)
+  const sparse = sparseRows(half(tokenTable, stored), ids, rows)
+  const rest = [...parts.weights.values()].filter(({ name }) => name !== tokenTable)
+  const tensors = [
+    ...sparse.entries,
+    ...rest.map((entry) => half(entry.name, readWeight(entry))),
+    ...[...averages].map(([name, tensor]) => half(name, tensor)),
+  ]
+  const step = openWeights(checkpoint).metadata.get('step') ?? ''
+  writeSafetensors(path, tensors, new Map([sparse.metadata, ...describe(config, run.size, title, step)]))
+  return config
+}
+
+function runIn(path: string, fingerprint: string) {
+  const schema = z.object({
+    model: unetRunSchema.shape.model,
+    prediction: unetRunSchema.shape.prediction,
+    parts: z.string(),
+    size: z.int().positive(),
+  })
+  try {
+    return schema.parse(JSON.parse(fingerprint))
+  } catch (cause) {
+    throw new StudioError('bad-file', `${path}: is a checkpoint of another kind of run`, { field: path, cause })
+  }
+}
+
+/** The rows of a table that are not all zeros, and their numbers. */
+function rowsInUse(table: WeightEntry): { readonly stored: Tensor; readonly ids: Int32Array } {
+  const { shape, data } = readWeight(table)
+  const [rows, width] = shape as [number, number]
+  const ids: number[] = []
+  for (let row = 0; row < rows; row++) {
+    if (data.subarray(row * width, (row + 1) * width).some((x) => x !== 0)) ids.push(row)
+  }
+  const stored = new Float32Array(ids.length * width)
+  for (const [i, row] of ids.entries()) stored.set(data.subarray(row * width, (row + 1) * width), i * width)
+  return { stored: { shape: [ids.length, width], data: stored }, ids: Int32Array.from(ids) }
+}
+
+function half(name: string, { shape, data }: Tensor): WeightEntry {
+  const bits = toF16(data)
+  const isTooLarge = data.some((x) => Math.abs(x) > 65504)
+  if (isTooLarge) throw new StudioError('not-a-number', `${name}: has numbers that half precision cannot hold`)
+  const bytes = new Uint8Array(bits.buffer, bits.byteOffset, bits.byteLength)
+  return { name, dtype: 'F16', shape, sizeBytes: bytes.length, location: { bytes } }
+}
+
+function describe(
+  config: ModelConfig,
+  size: number,
+  title: string,
+  step: string,
+): readonly (readonly [string, string])[] {
+  const art = artSets.filter(({ use }) => use === 'training')
+  const sources = [...art, names].map((source) => ({
+    package: `${source.package}@${source.version}`,
+    licence: source.licence,
+    author: source.author,
+  }))
+  return [
+    [configKey, configText(config, size)],
+    ['training_sources', JSON.stringify(sources)],
+    ['training_steps', step],
+    ['modelspec.sai_model_spec', '1.0.0'],
+    ['modelspec.architecture', 'stable-diffusion-v1'],
+    ['modelspec.title', title],
+    ['modelspec.license', 'Apache-2.0'],
+    ['modelspec.resolution', `${size}x${size}`],
+    ['modelspec.prediction_type', config.prediction === 'v' ? 'v' : 'epsilon'],
+  ]
+}

@@ -1,0 +1,177 @@
+import { createHash } from 'node:crypto'
+import { drawCaption } from '../../dataset/captions.ts'
+import { type PythonRandom, pythonRandom } from '../../tensor/pythonRandom.ts'
+import { normalStream } from '../../tensor/random.ts'
+import { type Tensor, zeros } from '../../tensor/tensor.ts'
+import type { Tokenizer } from '../../text/tokenizer.ts'
+import { captionTokens } from './captionTokens.ts'
+import type { PictureBatch } from './data.ts'
+import type { LatentCache, Posterior } from './latents.ts'
+import type { LoraBatch } from './learner.ts'
+import { drawNoise } from './noising.ts'
+import type { PreparedRun } from './prepare.ts'
+
+/** Where in a run a batch is drawn. */
+export interface Moment {
+  readonly epoch: number
+  readonly step: number
+  readonly part: number
+}
+
+/** Draws what a step is made of: a function of the seed and the moment alone, so that a run goes on from any step. */
+export class Draws {
+  readonly #run: PreparedRun
+  readonly #latents: LatentCache
+  readonly #tokenizer: Tokenizer
+
+  constructor(run: PreparedRun, latents: LatentCache, tokenizer: Tokenizer) {
+    this.#run = run
+    this.#latents = latents
+    this.#tokenizer = tokenizer
+  }
+
+  /** A batch of training, and the stream that its dropout is drawn from. */
+  async training(pictures: PictureBatch, at: Moment): Promise<{ batch: LoraBatch; random: PythonRandom }> {
+    const { seed, settings, args, schedule } = this.#run
+    const random = pythonRandom((BigInt(seed) << 64n) | (BigInt(at.step) << 16n) | BigInt(at.part))
+    const normal = normalStream('nv', keyOf(seed, at.step, at.part))
+    const posteriors: Posterior[] = []
+    const texts: string[] = []
+    for (const picture of pictures) {
+      const isFlipped = picture.subset.isFlipped && random.random() < 0.5
+      const { hasColorChanges, isRandomlyCropped, captions } = picture.subset
+      const changes = hasColorChanges || isRandomlyCropped
+      posteriors.push(
+        await (changes
+          ? this.#latents.fresh(
+              picture,
+              isFlipped,
+              () => random.random(),
+              hasColorChanges ? recoloring(random) : undefined,
+            )
+          : this.#latents.get(picture, isFlipped)),
+      )
+      texts.push(
+        drawCaption(
+          picture.caption,
+          captions,
+          { epoch: at.epoch, step: at.step, totalSteps: schedule.totalSteps },
+          random,
+        ),
+      )
+    }
+    const isFrozen = args.cache_latents || args.cache_latents_to_disk
+    const latents = this.#sampled(posteriors, (i) =>
+      isFrozen
+        ? normalStream('nv', frozenKey(seed, pictures[i]!.path))(posteriors[i]!.mean.shape)
+        : normal(posteriors[i]!.mean.shape),
+    )
+    const [from, below] = settings.timesteps
+    const timesteps = pictures.map(() => from + random.below(below - from))
+    const noise = drawNoise(latents, settings.noise, normal, () => random.random())
+    return { random, batch: this.#batch({ pictures, posteriors, texts, latents, timesteps, noise }) }
+  }
+
+  /** A batch to judge by: pictures as they are, at one timestep, with noise that is always the same. */
+  async validation(pictures: PictureBatch, timestep: number, number: number): Promise<LoraBatch> {
+    const { seed } = this.#run
+    const normal = normalStream('nv', keyOf(this.#run.args.validation_seed ?? seed, number, timestep))
+    const posteriors: Posterior[] = []
+    for (const picture of pictures) posteriors.push(await this.#latents.get(picture, false))
+    const latents = this.#sampled(posteriors, (i) => zeros(posteriors[i]!.mean.shape))
+    const texts = pictures.map(({ caption }) => caption.split('\n')[0]!)
+    const noise = normal(latents.shape)
+    return this.#batch({
+      pictures,
+      posteriors,
+      texts,
+      latents,
+      timesteps: pictures.map(() => timestep),
+      noise: { noise, mixed: noise },
+    })
+  }
+
+  #sampled(posteriors: readonly Posterior[], noiseOf: (i: number) => Tensor): Tensor {
+    const { scaleFactor } = this.#run.model.config
+    const shape = [posteriors.length, ...posteriors[0]!.mean.shape]
+    const size = posteriors[0]!.mean.data.length
+    const data = new Float32Array(posteriors.length * size)
+    for (const [i, { mean, deviation }] of posteriors.entries()) {
+      const noise = noiseOf(i).data
+      for (let k = 0; k < size; k++) data[i * size + k] = scaleFactor * (mean.data[k]! + deviation.data[k]! * noise[k]!)
+    }
+    return { shape, data }
+  }
+
+  #batch(
+    parts: Pick<LoraBatch, 'latents' | 'timesteps' | 'noise'> & {
+      pictures: PictureBatch
+      posteriors: readonly Posterior[]
+      texts: readonly string[]
+    },
+  ): LoraBatch {
+    const { latents, timesteps, noise, pictures, posteriors, texts } = parts
+    const { text, model, args } = { text: this.#run.settings.text, model: this.#run.model, args: this.#run.args }
+    const options = {
+      tokenizer: this.#tokenizer,
+      kind: model.config.text.kind,
+      chunks: text.chunks,
+      isWeighted: text.isWeighted,
+    }
+    const captions = texts.map((caption) => captionTokens(caption, options))
+    const [, , height, width] = latents.shape as [number, number, number, number]
+    const points = height * width
+    const mask = new Float32Array(pictures.length * points).fill(1)
+    for (const [i, { alpha }] of posteriors.entries())
+      if (alpha && pictures[i]!.subset.hasAlphaMask) mask.set(alpha.data, i * points)
+    return {
+      latents,
+      timesteps,
+      noise,
+      tokens: captions.map(({ tokens }) => tokens),
+      ...(text.isWeighted && { tokenWeights: captions.map(({ weights }) => weights) }),
+      lossWeights: pictures.map(({ subset }) => (subset.isRegularization ? args.prior_loss_weight : 1)),
+      ...(args.alpha_mask && { mask: { shape: [pictures.length, 1, height, width], data: mask } }),
+    }
+  }
+}
+
+/** A third of the pictures get other hues or another brightness, as kohya's color_aug changes them. */
+function recoloring(random: PythonRandom): ((rgb: Uint8Array) => void) | undefined {
+  if (random.random() >= 0.33) return undefined
+  if (random.random() < 0.5) {
+    const turn = (random.random() * 2 - 1) * 16 // degrees; half of that in the units of the original
+    return (rgb) => turnHues(rgb, turn)
+  }
+  const gamma = 0.95 + 0.1 * random.random()
+  return (rgb) => {
+    for (let i = 0; i < rgb.length; i++) rgb[i] = Math.round(255 * (rgb[i]! / 255) ** gamma)
+  }
+}
+
+/** Turns the hue of every pixel by degrees, its lightness and saturation kept. */
+function turnHues(rgb: Uint8Array, degrees: number): void {
+  for (let i = 0; i < rgb.length; i += 3) {
+    const [r, g, b] = [rgb[i]!, rgb[i + 1]!, rgb[i + 2]!]
+    const [high, low] = [Math.max(r, g, b), Math.min(r, g, b)]
+    const range = high - low
+    if (range === 0) continue
+    const sector = high === r ? (g - b) / range : high === g ? 2 + (b - r) / range : 4 + (r - g) / range
+    const hue = (((sector + degrees / 60) % 6) + 6) % 6
+    for (const [c, offset] of [5, 3, 1].entries()) {
+      const k = (offset + hue) % 6
+      rgb[i + c] = Math.round(high - range * Math.max(0, Math.min(k, 4 - k, 1)))
+    }
+  }
+}
+
+/** A stream of its own for each part of each step. */
+function keyOf(seed: number, step: number, part: number): bigint {
+  return (BigInt(seed) << 48n) | (BigInt(step) << 16n) | BigInt(part)
+}
+
+/** A stream of its own for each picture, the same all through a run. */
+function frozenKey(seed: number, path: string): bigint {
+  const digest = createHash('sha256').update(`${seed} ${path}`).digest()
+  return digest.readBigUInt64LE()
+}

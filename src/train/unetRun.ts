@@ -1,0 +1,283 @@
+import { existsSync, mkdirSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { drawsFor } from '../dataset/draws.ts'
+import { captionOf } from '../dataset/emoji/captions.ts'
+import { openPictureStore, type PictureStore } from '../dataset/pictureStore.ts'
+import type { Split } from '../dataset/split.ts'
+import type { TrainingRow } from '../dataset/trainingRow.ts'
+import { alphasCumprod } from '../diffusion/betas.ts'
+import { sha256 } from '../files/hash.ts'
+import type { WeightEntry } from '../files/weights.ts'
+import { encodePng } from '../image/encode.ts'
+import { gridRows, pictureGrid } from '../image/grid.ts'
+import { fromPixels } from '../image/pixels.ts'
+import { saveWhole } from '../image/save.ts'
+import type { ModelConfig, VaeConfig } from '../models/configs.ts'
+import { sd1 } from '../models/configs.ts'
+import { decoderGraph, encoderGraph, textGraph } from '../models/graphs.ts'
+import { openTokenizer } from '../pipeline/openTokenizer.ts'
+import { compile } from '../runtime/compile.ts'
+import type { Session } from '../runtime/session.ts'
+import { rows, stack, type Tensor } from '../tensor/tensor.ts'
+import { chunkLength } from '../text/chunks.ts'
+import { captionEncoder, type ReadCaptions } from './captionContexts.ts'
+import { entryOf, newTraining } from './checkpoint.ts'
+import { openParts, readTrainedText, readTrainedVae, whitened, writeParts } from './frozenParts.ts'
+import { cachedLatents, type LatentCache, measureLatents } from './latents.ts'
+import { type NoisingOptions, noised } from './losses/denoising.ts'
+import { adamw } from './optimizers/adamw.ts'
+import type { Parameters } from './parameters.ts'
+import { type RunEvent, runTraining } from './run.ts'
+import { optimizerOptions, type RunPlaces, streamOf } from './runConfig.ts'
+import { contextsOf, samplePrompts } from './samplePrompts.ts'
+import { drawerOf } from './scenesConfig.ts'
+import { sessionsFor } from './sessionsFor.ts'
+import { modelConfigOf, type UnetRun } from './unetConfig.ts'
+import { initialUnet, unetPredictionGraph, unetTrainingGraph } from './unetTask.ts'
+
+/** Where a run keeps the parts it was started with. */
+export function partsPath(folder: string): string {
+  return join(folder, 'parts.safetensors')
+}
+
+const residence = 'mapped'
+
+/** Trains a noise predictor on latents of drawn scenes and their captions. */
+export async function* trainUnet(run: UnetRun, places: RunPlaces): AsyncGenerator<RunEvent> {
+  const { folder, threads, dataDir } = places
+  const store = openPictureStore<TrainingRow>(resolve(dataDir, run.data))
+  const open: { dispose(): Promise<void> | void }[] = [{ dispose: store.close }]
+  const kept = <T extends { dispose(): Promise<void> | void }>(session: T): T => {
+    open.push(session)
+    return session
+  }
+  try {
+    if (!existsSync(partsPath(folder))) {
+      yield { kind: 'prepared', what: 'parts', done: 0, total: 1 }
+      await freezeParts(run, places, store)
+    }
+    const parts = openParts(partsPath(folder))
+    const config = modelConfigOf(run, parts)
+    const { weights } = parts
+    const side = latentSide(store.size, config.vae)
+    const identity = await sha256(parts.path)
+
+    const encoder = kept(await compile(encoderGraph(config, { weights }), { residence, threads }))
+    const text = kept(await compile(textGraph(config, { weights }, { skip: 0 }), { residence, threads }))
+    const read = captionEncoder(text, config.text.width, openTokenizer('clip'))
+    const latents = (split: Split, count: number, name: string) =>
+      cachedLatents({
+        folder: join(folder, name),
+        what: `${split} latents`,
+        count,
+        key: JSON.stringify({ identity, seed: run.seed, scenes: run.scenes, split, drawings: store.rows.length }),
+        seed: run.seed,
+        draw: drawerOf(store, split, run.scenes, store.size),
+        encoder,
+        shape: [config.vae.latentChannels, side, side],
+      })
+    const examples = yield* latents('training', run.examples, 'latents')
+    open.push({ dispose: examples.close })
+    const judged = yield* latents('held-out', run.judge.pictures, 'held-out')
+    open.push({ dispose: judged.close })
+    const judge = kept(
+      await compile(unetPredictionGraph(config.unet, { side, tokens: chunkLength }), { residence, threads }),
+    )
+    const decoder = kept(await compile(decoderGraph(config, { weights }), { residence, threads }))
+
+    const noising = noisingOf(run, config)
+    const { seed, batch, steps, optimizer } = run
+    yield* runTraining({
+      folder,
+      fingerprint: JSON.stringify({
+        seed,
+        model: run.model,
+        prediction: run.prediction,
+        size: store.size,
+        parts: identity,
+      }),
+      state: newTraining(initialUnet(config.unet, seed), (parameters) => adamw(parameters, optimizer)),
+      stages: [
+        {
+          until: steps,
+          async open() {
+            const graph = unetTrainingGraph(config.unet, { batch, side, tokens: chunkLength })
+            return {
+              sessions: await sessionsFor(graph, run.accumulation, threads),
+              samples: batch,
+              batch: (step, part) => batchOf(run, examples, read, noising, step, part),
+            }
+          },
+        },
+      ],
+      options: optimizerOptions(optimizer, steps, run.accumulation),
+      checkpointSeconds: run.checkpointSeconds,
+      judge: {
+        everySteps: run.judge.everySteps,
+        async measure({ step, averages }) {
+          await saveSheet(run, config, { judge, decoder, read, averages, path: sheetPath(folder, step), side })
+          return judgeErrors(run, judged, { judge, read, averages, noising })
+        },
+      },
+    })
+  } finally {
+    for (const each of open.reverse()) await each.dispose()
+  }
+}
+
+/** Scenes by which the latents' means and deviations are measured. */
+const measuredScenes = 512
+
+/** Takes the parts as their runs have left them, and brings the latents to mean 0 and deviation 1. */
+async function freezeParts(run: UnetRun, { dataDir, folder, threads }: RunPlaces, store: PictureStore<TrainingRow>) {
+  const text = readTrainedText(resolve(dataDir, run.text))
+  const vae = readTrainedVae(resolve(dataDir, run.autoencoder))
+  const weights = new Map<string, WeightEntry>([...vae.weights].map(([name, x]) => [name, entryOf(name, x)]))
+  const encoder = await compile(encoderGraph({ ...sd1, vae: vae.config }, { weights }), { residence, threads })
+  try {
+    const draw = drawerOf(store, 'training', run.scenes, store.size)
+    const statistics = await measureLatents(encoder, draw, (index) => drawsFor(run.seed, index, -1), measuredScenes)
+    mkdirSync(folder, { recursive: true })
+    writeParts(partsPath(folder), text, { config: vae.config, weights: whitened(vae.weights, statistics) })
+  } finally {
+    await encoder.dispose()
+  }
+}
+
+function latentSide(pictureSide: number, { mult }: VaeConfig): number {
+  return pictureSide / 2 ** (mult.length - 1)
+}
+
+function noisingOf({ prediction, noiseOffset, minSnr }: UnetRun, { betas }: ModelConfig): NoisingOptions {
+  return {
+    alphasCumprod: alphasCumprod(betas),
+    target: prediction,
+    noiseOffset,
+    minSnr: minSnr === 0 ? undefined : minSnr,
+  }
+}
+
+async function batchOf(
+  { seed, batch, captionDropout }: UnetRun,
+  examples: LatentCache,
+  read: ReadCaptions,
+  noising: NoisingOptions,
+  step: number,
+  part: number,
+) {
+  const draws = Array.from({ length: batch }, (_, place) => drawsFor(seed, step, part, place))
+  const numbers = draws.map((own) => own.below(examples.scenes.length))
+  const captions = draws.map((own, i) =>
+    own.chance(captionDropout) ? '' : captionOf(examples.scenes[numbers[i]!]!, own),
+  )
+  // One timestep in each of `batch` equal spans: the loss of a step then varies less from step to step.
+  const total = noising.alphasCumprod.length
+  const timesteps = draws.map((own, i) => Math.floor((total * (i + own.between(0, 1))) / batch))
+  const { noisy, target, weights } = noised(examples.latents(numbers), timesteps, streamOf(seed, step, part), noising)
+  return {
+    latent: noisy,
+    timesteps: { shape: [batch], data: Float32Array.from(timesteps) },
+    context: await read(captions),
+    target,
+    weights,
+  }
+}
+
+interface Judging {
+  readonly judge: Session
+  readonly read: ReadCaptions
+  readonly averages: Parameters
+}
+
+/** Pictures judged at once. */
+const judgedAtOnce = 8
+
+/** Mean square errors on held-out pictures with their own caption, with none and with that of another picture. */
+async function judgeErrors(
+  { judge: { timesteps, seed } }: UnetRun,
+  judged: LatentCache,
+  { judge, read, averages, noising }: Judging & { readonly noising: NoisingOptions },
+): Promise<Readonly<Record<string, number>>> {
+  const count = judged.scenes.length
+  const captions = judged.scenes.map((scene, i) => captionOf(scene, drawsFor(seed, i)))
+  const kinds: Readonly<Record<string, (i: number) => string>> = {
+    'error right caption': (i) => captions[i]!,
+    'error no caption': () => '',
+    'error wrong caption': (i) => captions[(i + 1) % count]!,
+  }
+  const sums = Object.fromEntries(Object.keys(kinds).map((kind) => [kind, 0]))
+  for (const [round, timestep] of timesteps.entries()) {
+    for (let from = 0; from < count; from += judgedAtOnce) {
+      const numbers = Array.from({ length: Math.min(judgedAtOnce, count - from) }, (_, i) => from + i)
+      const stream = streamOf(seed, from, round)
+      const { noisy, target } = noised(
+        judged.latents(numbers),
+        numbers.map(() => timestep),
+        stream,
+        noising,
+      )
+      for (const [kind, caption] of Object.entries(kinds)) {
+        const { prediction } = await judge.run({
+          latent: noisy,
+          timesteps: { shape: [numbers.length], data: new Float32Array(numbers.length).fill(timestep) },
+          context: await read(numbers.map(caption)),
+          ...Object.fromEntries(averages),
+        })
+        sums[kind]! += meanSquare(prediction!, target) * (numbers.length / (count * timesteps.length))
+      }
+    }
+  }
+  return sums
+}
+
+function meanSquare(a: Tensor, b: Tensor): number {
+  let sum = 0
+  for (let i = 0; i < a.data.length; i++) sum += (a.data[i]! - b.data[i]!) ** 2
+  return sum / a.data.length
+}
+
+function sheetPath(folder: string, step: number): string {
+  return join(folder, 'sheets', `${`${step}`.padStart(6, '0')}.png`)
+}
+
+/** Saves what the averaged model makes of the judge's prompts. */
+async function saveSheet(
+  { prediction, judge: { prompts, samplingSteps: steps, cfgScale, seed } }: UnetRun,
+  config: ModelConfig,
+  {
+    judge,
+    decoder,
+    read,
+    averages,
+    path,
+    side,
+  }: Judging & { readonly decoder: Session; readonly path: string; readonly side: number },
+): Promise<void> {
+  const contexts = contextsOf(await read([...prompts, '']))
+  const latents = await samplePrompts({
+    async predict(x, timestep, asked) {
+      const { prediction: predicted } = await judge.run({
+        latent: x,
+        timesteps: { shape: [asked.length], data: new Float32Array(asked.length).fill(timestep) },
+        context: stack(asked.map(({ context: { shape, data } }) => ({ shape: [1, ...shape], data }))),
+        ...Object.fromEntries(averages),
+      })
+      return predicted!
+    },
+    prediction,
+    alphasCumprod: alphasCumprod(config.betas),
+    contexts: contexts.slice(0, -1),
+    empty: contexts.at(-1)!,
+    shape: [config.vae.latentChannels, side, side],
+    steps,
+    cfgScale,
+    seed,
+  })
+  const pictures = []
+  for (let i = 0; i < prompts.length; i++) {
+    const { picture } = await decoder.run({ latent: rows(latents, i, i + 1) })
+    pictures.push(...fromPixels(picture!))
+  }
+  mkdirSync(join(path, '..'), { recursive: true })
+  await saveWhole(path, await encodePng(pictureGrid(pictures, gridRows(pictures.length, 'square', pictures.length))))
+}
