@@ -64,6 +64,27 @@ module.exports = {
       to: { path: 'node_modules/sharp' },
     },
     {
+      name: 'page-sees-types-only',
+      comment: 'The page knows the server by what goes over the wire: its types vanish when it is built.',
+      severity: 'error',
+      from: { path: '^web/' },
+      to: { path: '^src/', dependencyTypesNot: ['type-only'] },
+    },
+    {
+      name: 'page-sees-the-wire-only',
+      comment: 'What the page needs to know of the server goes over the wire.',
+      severity: 'error',
+      from: { path: '^web/' },
+      to: { path: '^src/', pathNot: '^src/server/native/schemas\\.ts$' },
+    },
+    {
+      name: 'react-in-the-page-only',
+      comment: 'Nothing below the page draws.',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^web/|node_modules/(react|@mantine)' },
+    },
+    {
       name: 'no-tests-in-sources',
       severity: 'error',
       from: { path: '^src/', pathNot: '\\.test\\.ts$' },

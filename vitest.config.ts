@@ -5,7 +5,7 @@ export default defineConfig({
   // Examples import what people import.
   resolve: { alias: { 'athanor/client': fileURLToPath(new URL('./src/client/client.ts', import.meta.url)) } },
   test: {
-    include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+    include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'web/src/**/*.test.ts'],
     // Each file gets a process of its own: the native runtime keeps thread pools and does not like worker threads.
     pool: 'forks',
     maxWorkers: 2,

@@ -62,13 +62,30 @@ export function ensureInstalled() {
   writeFileSync(join(root, stamp), mark)
 }
 
-/** Compiles src/ to dist/, unless dist/ was made from these very sources. A published package has no src/. */
+/** Compiles src/ and builds web/ into dist/, unless dist/ was made from these very sources. A package has neither. */
 export function ensureBuilt() {
   if (!existsSync(join(root, 'src'))) return
-  const mark = fingerprint([...filesUnder('src').filter((file) => !file.endsWith('.test.ts')), 'tsconfig.build.json'])
-  const stamp = 'dist/.athanor-built'
+  const isSource = (file) => !/\.test\.tsx?$/.test(file)
+  const sources = filesUnder('src').filter(isSource)
+  build('Building…', [...sources, 'tsconfig.build.json'], 'dist/.athanor-built', [
+    'node_modules/@typescript/native/bin/tsc',
+    '-p',
+    'tsconfig.build.json',
+  ])
+  // The page sees the server's types only, and those do not change what it is built to; versions of packages do.
+  const page = [...filesUnder('web').filter(isSource), 'package-lock.json']
+  build('Building the page…', page, 'dist/web/.athanor-built', [
+    'node_modules/vite/bin/vite.js',
+    'build',
+    'web',
+    '--logLevel=warn',
+  ])
+}
+
+function build(title, sources, stamp, args) {
+  const mark = fingerprint(sources)
   if (isFresh(stamp, mark)) return
-  step('Building…', process.execPath, ['node_modules/@typescript/native/bin/tsc', '-p', 'tsconfig.build.json'])
+  step(title, process.execPath, args)
   writeFileSync(join(root, stamp), mark)
 }
 

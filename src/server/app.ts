@@ -8,6 +8,7 @@ import { parseJsonBody } from './jsonBody.ts'
 import { nativeApi } from './native/plugin.ts'
 import { addOpenApi } from './openApi.ts'
 import { addOperations } from './operations/plugin.ts'
+import { page } from './page.ts'
 import { addSecurity } from './security/plugin.ts'
 import type { Services } from './services.ts'
 
@@ -63,6 +64,7 @@ export async function createApp(services: Services, logger: FastifyBaseLogger): 
   await addOpenApi(app, settings)
   await app.register(nativeApi, services)
   if (settings.hasA1111Api) await app.register(a1111, services)
+  if (settings.hasPage) await app.register(page, { subpath: settings.subpath })
   return app
 }
 

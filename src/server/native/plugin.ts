@@ -4,6 +4,7 @@ import { eventRoutes } from './eventRoutes.ts'
 import { Feed } from './feed.ts'
 import { imageRoutes } from './imageRoutes.ts'
 import { jobRoutes } from './jobRoutes.ts'
+import { promptRoutes } from './promptRoutes.ts'
 import { named } from './schemas.ts'
 import { studioRoutes } from './studioRoutes.ts'
 import { Wire } from './wire.ts'
@@ -20,4 +21,5 @@ export const nativeApi: FastifyPluginAsync<Services> = async (app, services) => 
   await app.register(eventRoutes, native)
   await app.register(imageRoutes, native)
   await app.register(studioRoutes, native)
+  await app.register(promptRoutes, native)
 }

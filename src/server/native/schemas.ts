@@ -205,3 +205,6 @@ export type WireJob = Static<typeof Job>
 export type WirePicture = Static<typeof Picture>
 export type WireEvent = Static<typeof Event>
 export type WireImage = Static<typeof Image>
+export type WireModels = Static<typeof Models>
+export type WireQueue = Static<typeof Queue>
+export type WireErrorBody = Static<typeof ErrorBody>
