@@ -8,12 +8,6 @@ import { named } from './schemas.ts'
 import { studioRoutes } from './studioRoutes.ts'
 import { Wire } from './wire.ts'
 
-/** What native routes work with. */
-export interface NativeServices extends Services {
-  readonly wire: Wire
-  readonly feed: Feed
-}
-
 /** This program's own API, below `/api/v1`. */
 export const nativeApi: FastifyPluginAsync<Services> = async (app, services) => {
   for (const schema of named) app.addSchema(schema)
