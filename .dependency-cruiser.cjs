@@ -7,7 +7,7 @@ const floors = [
   ['models'],
   ['lora'],
   ['pipeline'],
-  ['dataset', 'metrics', 'train'],
+  ['dataset', 'metrics', 'train', 'scripts'],
   ['jobs', 'gallery'],
   ['worker'],
   ['server'],

@@ -22,7 +22,7 @@ import { statsOf, statsText } from './stats.ts'
 const { values: options } = parseArgs({
   options: {
     python: { type: 'string' },
-    only: { type: 'string', default: 'text,unet,decode,lora,start,generation,train' },
+    only: { type: 'string', default: 'text,unet,decode,lora,start,generation,train,trainLora' },
     json: { type: 'string' },
     reps: { type: 'string', default: '3' },
     threads: { type: 'string', default: `${availableParallelism()}` },
@@ -47,7 +47,16 @@ interface Memory {
 
 if (options.only !== 'train') prepare()
 console.log(`${cpus()[0]?.model.trim()}, ${threads} threads, Node ${process.version}`)
-const sections: Readonly<Record<string, () => Promise<void>>> = { text, unet, decode, lora, start, generation, train }
+const sections: Readonly<Record<string, () => Promise<void>>> = {
+  text,
+  unet,
+  decode,
+  lora,
+  start,
+  generation,
+  train,
+  trainLora,
+}
 for (const name of options.only.split(',')) {
   const section = sections[name]
   if (!section) throw new Error(`no section ${name}; there are ${Object.keys(sections).join(', ')}`)
@@ -176,6 +185,18 @@ async function train(): Promise<void> {
   const name = `Training step of the embedded model's UNet, batch ${batch}`
   await compare(name, ours, theirs, { op: 'train', batch }, 2)
   await peak(name, ours, theirs)
+}
+
+/** One step of a LoRA of rank 16 on UNet and text encoder, batch 1, at 256×256 and 512×512 pixels. */
+async function trainLora(): Promise<void> {
+  for (const size of [256, 512]) {
+    const script = join(root, 'bench', 'trainLoraWorker.ts')
+    const ours = startChild(process.execPath, ['--import', 'tsx', script, threads, checkpoint])
+    const theirs = torch()
+    const name = `Training step of a LoRA of rank 16 at ${size}×${size}`
+    await compare(name, ours, theirs, { op: 'trainLora', size: size / 8 })
+    await peak(name, ours, theirs)
+  }
 }
 
 /** Asks both in turn, after one round that is not counted, and shows the ratio of every pair. */

@@ -64,6 +64,33 @@ class EmbeddedTraining:
             torch._foreach_lerp_(self.averages, list(self.net.parameters()), 0.001)
 
 
+class LoraTraining:
+    """A LoRA of rank 16 on the UNet's and the text encoder's linear layers, by peft."""
+
+    def __init__(self, size):
+        from peft import LoraConfig, inject_adapter_in_model
+
+        self.size = size
+        targets = ["to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2", "proj_in", "proj_out"]
+        self.net = inject_adapter_in_model(LoraConfig(r=16, lora_alpha=16, target_modules=targets), unet())
+        text_targets = ["q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"]
+        self.text = inject_adapter_in_model(LoraConfig(r=16, lora_alpha=16, target_modules=text_targets), text())
+        learnt = [p for m in (self.net, self.text) for n, p in m.named_parameters() if "lora_" in n]
+        for m in (self.net, self.text):
+            for n, p in m.named_parameters():
+                p.requires_grad_("lora_" in n)
+        self.learnt, self.optimizer = learnt, torch.optim.AdamW(learnt, 1e-4)
+
+    def step(self):
+        context = self.text(torch.arange(77)[None]).last_hidden_state
+        latent, target = torch.randn(1, 4, self.size, self.size), torch.randn(1, 4, self.size, self.size)
+        loss = torch.nn.functional.mse_loss(self.net(latent, torch.tensor([500]), context).sample, target)
+        self.optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.learnt, 1)
+        self.optimizer.step()
+
+
 def model(make):
     if make not in models:
         models[make] = make().eval()
@@ -85,6 +112,10 @@ def run(question):
         if "training" not in models:
             models["training"] = EmbeddedTraining(batch)
         return models["training"].step
+    if op == "trainLora":
+        if "lora" not in models:
+            models["lora"] = LoraTraining(size)
+        return models["lora"].step
     raise ValueError(op)
 
 
@@ -94,7 +125,7 @@ for line in sys.stdin:
         answer = {"peakBytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
     else:
         work = run(question)
-        with torch.set_grad_enabled(question["op"] == "train"):
+        with torch.set_grad_enabled(question["op"].startswith("train")):
             began = time.perf_counter()
             work()
             answer = {"seconds": time.perf_counter() - began}

@@ -41,4 +41,4 @@ test('a command killed again and again has in the end the loss curve of one that
   const folder = join(dataDir, 'training', 'tiny')
   expect(existsSync(join(folder, 'checkpoint.safetensors'))).toBe(true)
   expect(losses(folder)).toEqual(losses(whole))
-}, 300_000)
+})

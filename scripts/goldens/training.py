@@ -102,6 +102,27 @@ def main():
     starts = {}
     for run in sorted((source / "runs").iterdir(), key=lambda run: (run.name != "a2", run.name)):
         trim_run(run, starts)
+    (target / "tools").mkdir()
+    for path in sorted((source / "tools").glob("*.safetensors")):
+        if not path.name.startswith("model_plus"):
+            name = path.name.replace(".every6th", "")
+            # alpha stays, as tools change it.
+            tensors = load(path)
+            modules = sorted({key.split(".")[0] for key in tensors})
+            modules = modules if "every6th" in path.name else modules[::6]
+            save_file({key: x for key, x in tensors.items() if key.split(".")[0] in modules}, target / "tools" / name)
+    for path in (source / "tools").glob("*.args.json"):
+        shutil.copyfile(path, target / "tools" / path.name)
+    for name in ["model_plus_a_b.changed.json", "resize_a_sv_fro.log"]:
+        shutil.copyfile(source / "tools" / name, target / "tools" / name)
+    for name in ["a", "a2", "b", "c1_noise_offset"]:
+        tensors = load(source / "runs" / name / "out" / f"{name}.safetensors")
+        # All of a is what z_baseweights begins from.
+        modules = sorted({key.split(".")[0] for key in tensors})[:: 1 if name == "a" else 6]
+        kept = {key: x for key, x in tensors.items() if key.split(".")[0] in modules}
+        with safe_open(source / "runs" / name / "out" / f"{name}.safetensors", "pt") as file:
+            save_file(kept, target / "tools" / f"input.{name}.safetensors", file.metadata())
+    shutil.copytree(source / "runs" / "a" / "vae", target / "vae", copy_function=shutil.copyfile)
     shutil.copytree(source / "dataset", target / "dataset", copy_function=shutil.copyfile)
     (target / "vectors").mkdir()
     for name in ["bucket_tables", "buckets", "captions", "loss", "noise", "loss_recorder", "names", "prompt_attention"]:

@@ -2,6 +2,10 @@ import { join } from 'node:path'
 import { Command, Option } from 'commander'
 import { importPictures } from '../dataset/captioned/importPictures.ts'
 import { buildEmojiSet } from '../dataset/emoji/buildEmojiSet.ts'
+import { cropCommand, splitCommand } from './datasetCrop.ts'
+import { excludeCommand, includeCommand, prepareCommand, reportCommand } from './datasetReport.ts'
+import { tagCommand } from './datasetTag.ts'
+import { tagsCommand } from './datasetTags.ts'
 import { wholeNumber } from './numbers.ts'
 import { defaultDataDir } from './studioOptions.ts'
 
@@ -14,6 +18,17 @@ interface EmojiOptions {
 /** `dataset`: pictures to train on. */
 export function datasetCommand(): Command {
   const command = new Command('dataset').description('Prepare pictures to train on.')
+  const parts = [
+    prepareCommand,
+    reportCommand,
+    excludeCommand,
+    includeCommand,
+    cropCommand,
+    splitCommand,
+    tagCommand,
+    tagsCommand,
+  ]
+  for (const part of parts) command.addCommand(part())
   command
     .command('emoji')
     .description('Draw the emoji art that the embedded model learns from, with its names, from pinned npm packages.')

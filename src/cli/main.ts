@@ -5,7 +5,9 @@ import { version } from '../version.ts'
 import { datasetCommand } from './dataset.ts'
 import { generateCommand } from './generate.ts'
 import { inspectCommand } from './inspect.ts'
+import { loraToolsCommand } from './lora.ts'
 import { measureCommand } from './measure.ts'
+import { mergeCommand } from './merge.ts'
 import { serveCommand } from './serve.ts'
 import { trainCommand } from './train.ts'
 import { verifyCommand } from './verify.ts'
@@ -21,6 +23,8 @@ const program = new Command('athanor')
   .addCommand(generateCommand())
   .addCommand(datasetCommand())
   .addCommand(inspectCommand())
+  .addCommand(mergeCommand())
+  .addCommand(loraToolsCommand())
   .addCommand(measureCommand())
   .addCommand(trainCommand())
   .addCommand(verifyCommand())

@@ -34,7 +34,8 @@ export function framed(
   }
 }
 
-function sizedTo<C extends Channels>(
+/** A picture at another size: by default means over areas when shrinking and Lanczos when enlarging. */
+export function sizedTo<C extends Channels>(
   source: Picture<C>,
   width: number,
   height: number,
@@ -46,7 +47,8 @@ function sizedTo<C extends Channels>(
   return filter === 'area' ? areaResize(source, width, height) : resample(source, width, height, filter)
 }
 
-function mirrored<C extends Channels>({ channels, width, height, data }: Picture<C>): Picture<C> {
+/** The picture as a mirror shows it. */
+export function mirrored<C extends Channels>({ channels, width, height, data }: Picture<C>): Picture<C> {
   const result = picture(channels, width, height)
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { StudioError } from '../errors.ts'
+import { excludedIn } from './exclusions.ts'
 
 /** A folder of pictures and how often each is drawn in an epoch. */
 export interface RepeatedFolder {
@@ -59,12 +60,13 @@ export function repeatedFolders(
 /** Extensions of captions where none is asked for: kohya's default, and what everybody uses. */
 const usualExtensions = ['.caption', '.txt']
 
-/** The pictures of a folder in the order of their names, with their captions. */
+/** The pictures of a folder in the order of their names, with their captions; without those that are left out. */
 export function captionedPictures(folder: string, captionExtension: string | undefined): readonly CaptionedPicture[] {
   if (!isFolder(folder)) throw new StudioError('missing-file', `${folder}: is no folder`, { field: folder })
   const extensions = captionExtension === undefined ? usualExtensions : [`.${captionExtension.replace(/^\./, '')}`]
+  const isExcluded = excludedIn(folder)
   return readdirSync(folder)
-    .filter((name) => pictureExtension.test(name))
+    .filter((name) => pictureExtension.test(name) && !isExcluded(name))
     .sort()
     .map((name) => {
       const stem = name.slice(0, name.lastIndexOf('.'))

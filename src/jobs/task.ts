@@ -1,6 +1,10 @@
+import type { Rgb8 } from '../image/picture.ts'
 import type { Facts } from '../pipeline/infotext.ts'
+import type { Postprocessing } from '../pipeline/postprocess.ts'
 import type { Recipe } from '../pipeline/recipe.ts'
+import type { GenerationInfo } from '../pipeline/wire/info.ts'
 import type { Endpoint } from '../pipeline/wire/request.ts'
+import type { PictureTask } from '../scripts/painter.ts'
 
 /**
  * Every kind of work a queue takes: what describes it, and what comes of it. Both cross process boundaries and lie in
@@ -10,6 +14,8 @@ import type { Endpoint } from '../pipeline/wire/request.ts'
  */
 export interface TaskKinds {
   generate: { readonly task: GenerateTask; readonly result: GenerateResult }
+  script: { readonly task: ScriptTask; readonly result: ScriptResult }
+  postprocess: { readonly task: PostprocessTask; readonly result: PostprocessResult }
 }
 
 export type TaskKind = keyof TaskKinds
@@ -46,6 +52,39 @@ export interface GenerateResult {
   readonly jobTime: Date
 }
 
+/** Run a script of A1111's: many recipes of one request, and what it puts together from their pictures. */
+export interface ScriptTask {
+  readonly kind: 'script'
+  readonly request: PictureTask
+  /** The checkpoint it begins with, where that is known. */
+  readonly checkpoint: string | undefined
+  readonly preview: PreviewWish
+}
+
+export interface ScriptResult {
+  /** Pictures as they were finished. */
+  readonly pictures: readonly MadePicture[]
+  /** PNG files of the reply in its order, grids included. */
+  readonly outputs: readonly string[]
+  readonly info: GenerationInfo
+  readonly notes: readonly string[]
+}
+
+/** Work on finished pictures: A1111's extras. */
+export interface PostprocessTask {
+  readonly kind: 'postprocess'
+  readonly pictures: readonly Rgb8[]
+  readonly settings: Postprocessing
+}
+
+export interface PostprocessResult {
+  readonly pictures: readonly MadePicture[]
+  /** PNG files in the order of the task's pictures. */
+  readonly outputs: readonly string[]
+  /** What is to be told of each. */
+  readonly infotexts: readonly string[]
+}
+
 /** A finished picture of a job. */
 export interface MadePicture {
   /** Position in the job, counted from 0. */
@@ -64,15 +103,23 @@ export interface MadePicture {
 
 /** The checkpoint that a task needs in memory: jobs go to whoever holds it already. */
 export function checkpointOf(task: Task): string | undefined {
-  return task.recipe.checkpoint.path
+  if (task.kind === 'generate') return task.recipe.checkpoint.path
+  return task.kind === 'script' ? task.checkpoint : undefined
 }
 
 /** A few words that tell a task from others. */
 export function titleOf(task: Task): string {
-  const prompt = task.recipe.images[0]?.prompt ?? ''
+  const prompt = promptOf(task)
   // Cut between characters: half of one cannot be written down.
   const characters = [...prompt.slice(0, 2 * longestTitle)]
   return characters.length <= longestTitle ? characters.join('') : `${characters.slice(0, longestTitle - 1).join('')}…`
+}
+
+function promptOf(task: Task): string {
+  if (task.kind === 'generate') return task.recipe.images[0]?.prompt ?? ''
+  if (task.kind === 'postprocess') return task.settings.upscaler
+  const { prompt, script_name } = task.request.body
+  return [script_name, prompt].filter((part) => typeof part === 'string').join(': ')
 }
 
 const longestTitle = 120

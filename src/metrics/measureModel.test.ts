@@ -24,7 +24,7 @@ beforeAll(async () => {
   await allOf(trainClip({ ...tinyClip, steps: 1, judge: { ...tinyClip.judge, everySteps: 9 } }, places('clip')))
   await allOf(trainUnet({ ...tinyUnet, steps: 1, examples: 8 }, places('unet')))
   await exportModel({ folder: folderOf('unet'), path: embedded, title: 'Tiny' })
-}, 60_000)
+})
 afterAll(() => rmSync(root, { recursive: true }))
 
 test('a model is measured by what it paints and by drawings it was not shown', async () => {
@@ -55,4 +55,4 @@ test('a model is measured by what it paints and by drawings it was not shown', a
     await evaluator.dispose()
     await studio.close()
   }
-}, 60_000)
+})

@@ -29,7 +29,11 @@ export function readEmbeddings({ embeddings }: Pick<Recipe, 'embeddings'>): Prom
 }
 
 /** Reads a textual inversion of any kind; its trigger is the name unless a picture says otherwise. */
-async function readEmbedding({ name, path, isBundled }: EmbeddingFile): Promise<TextEmbedding> {
+export async function readEmbedding({
+  name,
+  path,
+  isBundled,
+}: Pick<EmbeddingFile, 'name' | 'path' | 'isBundled'>): Promise<TextEmbedding> {
   if (isBundled) {
     const tensors = openNetwork(openWeights(path)).embeddings.get(name)
     if (!tensors) throw new StudioError('bad-file', `${path}: no longer brings the embedding ${name}`, { field: path })

@@ -7,7 +7,7 @@ import { batchesOf } from './batches.ts'
 import { readEmbeddings } from './embeddingFile.ts'
 import { hiresFacts, softInpaintingFacts } from './facts.ts'
 import { finishPictures } from './finish.ts'
-import { type Facts, type Framing, infotextOf } from './infotext.ts'
+import { type Fact, type Facts, type Framing, infotextOf } from './infotext.ts'
 import { type StartState, startFrom } from './initLatent.ts'
 import { checkCancelled, type Job, type SkipRequest } from './job.ts'
 import type { Recipe } from './recipe.ts'
@@ -55,13 +55,15 @@ export interface GenerateOptions {
   readonly interrupt?: AbortSignal
   /** Ends the current batch before its next step with what it has reached. */
   readonly skip?: SkipRequest
+  /** What infotexts tell before everything that comes up on the way. */
+  readonly facts?: Iterable<readonly [string, Fact]>
 }
 
 /** Makes the pictures of a recipe, telling of every step and every picture. */
 export async function* generate(
   studio: Studio,
   recipe: Recipe,
-  { signal, interrupt, skip }: GenerateOptions = {},
+  { signal, interrupt, skip, facts: given = [] }: GenerateOptions = {},
 ): AsyncGenerator<Progress, Result> {
   const models = [
     recipe,
@@ -70,7 +72,7 @@ export async function* generate(
   ]
   await studio.keepOnly(models.map(({ checkpoint }) => checkpoint))
   const jobTime = new Date()
-  const facts: Facts = new Map()
+  const facts: Facts = new Map(given)
   const job: Job = { studio, recipe, facts, embeddings: await readEmbeddings(recipe), signal, interrupt, skip }
   checkCancelled(job)
   for (const files of models) await studio.settledModel(files)

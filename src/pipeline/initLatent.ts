@@ -74,7 +74,7 @@ export async function startFrom(
 
   const [h, w] = posterior.mean.shape.slice(2) as [number, number]
   const painted = latentMask(
-    prepared.mask,
+    mask.latent ?? prepared.mask,
     init.resize === 'latent' ? latentWidth : w,
     init.resize === 'latent' ? latentHeight : h,
     { round: mask.round },

@@ -56,7 +56,7 @@ export function adaptModel({ studio, recipe }: Job, model: Model, prompt: string
  * twice is applied twice, and both times as it was named last: the reference keeps one strength for a network.
  */
 export function askedNetworks({ networks, prompting }: Recipe, prompt: string): AskedNetwork[] {
-  if (prompting.disableNetworks) return []
+  if (prompting.disableNetworks || networks.size === 0) return []
   const tags = loraTags(parseExtraNetworks(prompt).networks)
   const last = new Map(tags.map((tag) => [tag.name, tag]))
   return tags.flatMap(({ name }): AskedNetwork[] => {
@@ -112,7 +112,7 @@ export function notePrompts({ recipe, facts }: Job, { conditioning }: Painter): 
 /** Notes the networks that prompts brought in. */
 export function noteNetworks({ recipe, facts }: Job, prompts: readonly string[]): void {
   const { networks, writing, prompting } = recipe
-  if (!writing.networkHashes || prompting.disableNetworks) return
+  if (!writing.networkHashes || prompting.disableNetworks || networks.size === 0) return
   const tags = prompts.flatMap((prompt) => loraTags(parseExtraNetworks(prompt).networks))
   const named = tags.flatMap(({ name }): FileIdentity[] => {
     const file = networks.get(name)

@@ -3,6 +3,7 @@ import type { L8, Picture, Rgb8 } from '../image/picture.ts'
 import type { ResizeMode } from '../image/resizeMode.ts'
 import type { SoftInpainting } from '../image/softInpaint.ts'
 import type { Filing } from './filing.ts'
+import type { StandIn } from './standIn.ts'
 
 /**
  * Everything that determines the pictures of one job, with nothing left to defaults: seeds are drawn, names are
@@ -74,11 +75,6 @@ export interface EmbeddingFile extends FileIdentity {
   readonly hash: string | undefined
   readonly isBundled: boolean
 }
-
-/** What decodes latents in the place of a VAE, by A1111's names. */
-export type StandIn =
-  | { readonly method: 'TAESD' | 'Approx NN'; readonly file: Pick<FileIdentity, 'path'> }
-  | { readonly method: 'Approx cheap' }
 
 /** How pictures become latents and latents pictures, where the VAE does not do it. */
 export interface Coding {
@@ -196,6 +192,8 @@ export interface Init {
 export interface Mask {
   /** White is painted anew; the size of the init picture or not. */
   readonly picture: L8
+  /** What is painted anew among the latents, where that is not what the overlay leaves open. */
+  readonly latent: L8 | undefined
   readonly blurX: number
   readonly blurY: number
   readonly invert: boolean

@@ -128,6 +128,28 @@ export function pictureFile(
   return fileOf({ studio, recipe, image, place: recipe.filing.pictures, basename: '', suffix }, picture)
 }
 
+/** A picture of several of a job's, encoded and named as its recipe says of grids: `<basename>-0012.png`. */
+export function gridFile(
+  studio: SavingStudio,
+  recipe: Recipe,
+  image: GeneratedImage,
+  grid: Picture,
+  basename: string,
+): Promise<PictureFile> {
+  return fileOf({ studio, recipe, image, place: recipe.filing.grids, basename, suffix: '' }, grid)
+}
+
+/** Writes such a grid, and answers its path. */
+export function keepGrid(
+  studio: SavingStudio,
+  recipe: Recipe,
+  image: GeneratedImage,
+  grid: Picture,
+  basename: string,
+): Promise<string> {
+  return savePicture({ studio, recipe, image, place: recipe.filing.grids, basename, suffix: '' }, grid)
+}
+
 async function fileOf(destination: Destination, picture: Picture): Promise<PictureFile> {
   const { studio, recipe, image, place, basename, suffix } = destination
   const { quality, webpLossless, carriesInfotext, hasTextFile, sharing } = recipe.filing

@@ -3,8 +3,12 @@ import { approximateColours } from '../models/approxColours.ts'
 import { approxDecoderGraph } from '../models/approxDecoder.ts'
 import { detectTinyCoder, tinyDecoderGraph, tinyEncoderGraph } from '../models/taesd.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import type { StandIn } from './recipe.ts'
 import type { SessionPool } from './sessionPool.ts'
+
+/** What decodes latents in the place of a VAE, by A1111's names. */
+export type StandIn =
+  | { readonly method: 'TAESD' | 'Approx NN'; readonly file: { readonly path: string } }
+  | { readonly method: 'Approx cheap' }
 
 /**
  * Latents as the UNet knows them, [batch, 4, h, w] → pictures [batch, 3, H, W] in about −1…1: eight times as large by

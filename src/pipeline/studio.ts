@@ -1,7 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
-import { StudioError } from '../errors.ts'
 import { parseStyles, type Style } from '../text/styles.ts'
 import type { Tokenizer, TokenizerKind } from '../text/tokenizer.ts'
 import { builtInUpscalers, Library } from './library.ts'
@@ -9,12 +8,12 @@ import { type Model, openModel } from './model.ts'
 import { modelUpscaler } from './modelUpscaler.ts'
 import { NetworkShelf } from './networks.ts'
 import { openTokenizer } from './openTokenizer.ts'
+import { OptionsFile } from './optionsFile.ts'
 import { tryPrediction } from './predictionTrial.ts'
 import type { FileIdentity, ModelFiles, Noise, UpscalerTiles } from './recipe.ts'
 import { SessionPool } from './sessionPool.ts'
 import { plainUpscaler, type UpscaleStep } from './upscale.ts'
-import { floatLiterals } from './wire/floatLiterals.ts'
-import { type Options, parseOptions } from './wire/options.ts'
+import type { Options } from './wire/options.ts'
 
 export interface StudioSettings {
   /** What the noise source "GPU" stands for: CUDA's numbers, or, as on the reference's `--use-cpu all`, the CPU's. */
@@ -30,9 +29,7 @@ export class Studio {
   readonly dataDir: string
   readonly gpuNoise: Noise['source']
   readonly library: Library
-  readonly options: Options
-  /** Options whose whole numbers config.json has as floats: infotexts repeat them so. */
-  readonly floatOptions: ReadonlySet<string>
+  readonly optionsFile: OptionsFile
   readonly pool: SessionPool
   readonly shelf: NetworkShelf
   #models: Model[] = []
@@ -42,11 +39,14 @@ export class Studio {
     this.dataDir = resolve(dataDir)
     this.gpuNoise = gpuNoise
     this.library = new Library(this.dataDir, embedded)
-    const { config, floats } = readConfig(join(this.dataDir, 'config.json'))
-    this.options = parseOptions(config)
-    this.floatOptions = floats
+    this.optionsFile = new OptionsFile(join(this.dataDir, 'config.json'))
     this.pool = new SessionPool({ threads, cacheDir: join(this.dataDir, 'cache') })
     this.shelf = new NetworkShelf(this.pool)
+  }
+
+  /** The options of config.json as they were read last. */
+  get options(): Options {
+    return this.optionsFile.options
   }
 
   /** A checkpoint with its VAE, opened where it is not. */
@@ -111,19 +111,4 @@ export class Studio {
 /** Opens a data folder laid out as A1111's. */
 export function openStudio(dataDir: string, settings: StudioSettings = {}): Studio {
   return new Studio(dataDir, settings)
-}
-
-function readConfig(path: string): { config: Record<string, unknown>; floats: ReadonlySet<string> } {
-  if (!existsSync(path)) return { config: {}, floats: new Set() }
-  const text = readFileSync(path, 'utf8')
-  let config: unknown
-  try {
-    config = JSON.parse(text)
-  } catch (cause) {
-    throw new StudioError('bad-file', `${path}: is not JSON`, { cause, field: 'config.json' })
-  }
-  if (typeof config === 'object' && config !== null && !Array.isArray(config)) {
-    return { config: config as Record<string, unknown>, floats: floatLiterals(text) }
-  }
-  throw new StudioError('bad-file', `${path}: expected an object of options`, { field: 'config.json' })
 }

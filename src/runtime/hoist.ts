@@ -1,4 +1,4 @@
-import type { Graph, Node, Value } from '../graph/value.ts'
+import type { Graph, Value } from '../graph/value.ts'
 import { Copier } from './rewrite.ts'
 
 /** A graph without what weights alone decide: the body is fed these values, which need computing only once. */
@@ -30,15 +30,29 @@ export function hoist(graph: Graph): Hoisted {
 }
 
 /**
- * The same graph with all nodes that depend on nothing but weights in front. The runtime runs a node late that stands
- * early, so it then makes each of them just before its reader and forgets it after, instead of all at once.
+ * The same graph with all nodes that depend on nothing but weights in front, anew for each of their readers. The runtime
+ * runs a node late that stands early, so it then makes each of them just before its reader and forgets it after: not all
+ * at once, and not from the way forth until the way back.
  */
 export function fixedFirst(graph: Graph): Graph {
   const isFixed = fixedValues(graph)
   const copier = new Copier(graph)
-  const isFront = (node: Node) => node.outputs.every(isFixed)
-  for (const node of graph.nodes) if (isFront(node)) copier.add(node)
-  for (const node of graph.nodes) if (!isFront(node)) copier.add(node)
+  const fresh = (value: Value): Value => {
+    if (value.source.kind !== 'node') return copier.of(value)
+    const { node, output } = value.source
+    const inputs = node.inputs.map((input) => input && fresh(input))
+    return copier.copy.append(node.op, inputs, node.params)[output]!
+  }
+  const body = graph.nodes.filter((node) => !node.outputs.every(isFixed))
+  const isMade = (value: Value | null) => value?.source.kind === 'node' && isFixed(value)
+  const own = new Map(
+    body.map((node) => [node, node.inputs.map((input) => (isMade(input) ? fresh(input!) : undefined))]),
+  )
+  for (const value of graph.outputs.values()) if (isMade(value)) copier.put(value, fresh(value))
+  for (const node of body) {
+    const inputs = own.get(node)!.map((made, i) => made ?? (node.inputs[i] ? copier.of(node.inputs[i]) : null))
+    copier.add(node, copier.copy.append(node.op, inputs, node.params))
+  }
   return copier.finish()
 }
 

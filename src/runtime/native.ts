@@ -60,13 +60,14 @@ export function sessionOptions({ threads, folder }: NativeOptions): InferenceSes
 }
 
 /** The native library, loaded on first use. */
-async function library() {
+export async function library() {
   // Read by the library while it loads; without it, it opens a store in the user's cache folder and an uploader.
   process.env.ORT_DISABLE_TELEMETRY = '1'
   return import('onnxruntime-node')
 }
 
-function wrap(session: InferenceSession, tensors: typeof NativeTensor): NativeSession {
+/** A session of the native library as this floor shows it. */
+export function wrap(session: InferenceSession, tensors: typeof NativeTensor): NativeSession {
   const toNative = ({ data, shape }: Feed) => {
     // The library refuses memory that threads share.
     if (data instanceof Float32Array) {

@@ -1,12 +1,21 @@
 import { wordsOf } from './pythonRandom.ts'
 
-const poolSize = 24
+/** What may differ between seed sequences: the words of their pool, and the path of a spawned child. */
+interface SeedOptions {
+  readonly poolSize: number
+  readonly spawnKey?: readonly number[]
+}
+
+/** The first word of a `seedWords` with a pool of 24, as torchsde makes them. */
+export function seedSequence(entropy: bigint, spawnKey: readonly number[] = []): number {
+  return seedWords(entropy, 1, { poolSize: 24, spawnKey })[0]!
+}
 
 /**
- * NumPy's SeedSequence with a pool of 24 words (O'Neill's seed_seq, improved): the first word that an entropy and the
- * path of a spawned child are hashed to. Entropy and path hold integers from 0 on.
+ * NumPy's SeedSequence (O'Neill's seed_seq, improved): the words that an entropy and the path of a spawned child are
+ * hashed to. Entropy and path hold integers from 0 on.
  */
-export function seedSequence(entropy: bigint, spawnKey: readonly number[] = []): number {
+export function seedWords(entropy: bigint, count: number, { poolSize, spawnKey = [] }: SeedOptions): number[] {
   const words = wordsOf(entropy)
   if (spawnKey.length > 0) {
     while (words.length < poolSize) words.push(0)
@@ -29,8 +38,12 @@ export function seedSequence(entropy: bigint, spawnKey: readonly number[] = []):
   for (const word of words.slice(poolSize)) {
     for (let to = 0; to < poolSize; to++) pool[to] = mix(pool[to]!, hash(word))
   }
-  const first = 0x8b51f9dd
-  return fold(Math.imul(pool[0]! ^ first, Math.imul(first, 0x58f38ded))) >>> 0
+  let constant = 0x8b51f9dd
+  return Array.from({ length: count }, (_, i) => {
+    const word = pool[i % poolSize]! ^ constant
+    constant = Math.imul(constant, 0x58f38ded)
+    return fold(Math.imul(word, constant)) >>> 0
+  })
 }
 
 function mix(x: number, y: number): number {

@@ -52,7 +52,7 @@ test('killed while pictures are drawn or while it learns, a run is in the end th
   expect(first).toEqual({ kind: 'resumed', step: 3 })
   expect(losses(again)).toEqual(losses(whole))
   expect(bytesOf(again)).toEqual(bytesOf(whole))
-}, 60_000)
+})
 
 test('a trained text encoder has the rows of the words that occur and all positions', () => {
   const { config, weights, tokens } = readTrainedText(join(root, 'whole'))
@@ -84,4 +84,4 @@ test('pictures that came with captions are learnt from as they are', async () =>
 
   const drawings = trainClip(rest, { dataDir: root, folder: join(root, 'none'), threads: 1 })
   await expect(allOf(drawings)).rejects.toThrow('scenes: missing, and the store has drawings without captions')
-}, 30_000)
+})

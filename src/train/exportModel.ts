@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { artSets, names } from '../dataset/emoji/artSets.ts'
+import type { Source } from '../dataset/sources.ts'
 import { StudioError } from '../errors.ts'
 import { sha256 } from '../files/hash.ts'
 import { openWeights } from '../files/openWeights.ts'
@@ -49,7 +49,7 @@ export async function exportModel({ folder, path, title }: ExportOptions): Promi
     ...[...averages].map(([name, tensor]) => half(name, tensor)),
   ]
   const step = openWeights(checkpoint).metadata.get('step') ?? ''
-  writeSafetensors(path, tensors, new Map([sparse.metadata, ...describe(config, run.size, title, step)]))
+  writeSafetensors(path, tensors, new Map([sparse.metadata, ...describe(config, parts.sources, run.size, title, step)]))
   return config
 }
 
@@ -90,16 +90,11 @@ function half(name: string, { shape, data }: Tensor): WeightEntry {
 
 function describe(
   config: ModelConfig,
+  sources: readonly Source[],
   size: number,
   title: string,
   step: string,
 ): readonly (readonly [string, string])[] {
-  const art = artSets.filter(({ use }) => use === 'training')
-  const sources = [...art, names].map((source) => ({
-    package: `${source.package}@${source.version}`,
-    licence: source.licence,
-    author: source.author,
-  }))
   return [
     [configKey, configText(config, size)],
     ['training_sources', JSON.stringify(sources)],
@@ -107,8 +102,7 @@ function describe(
     ['modelspec.sai_model_spec', '1.0.0'],
     ['modelspec.architecture', 'stable-diffusion-v1'],
     ['modelspec.title', title],
-    ['modelspec.license', 'Apache-2.0'],
     ['modelspec.resolution', `${size}x${size}`],
-    ['modelspec.prediction_type', config.prediction === 'v' ? 'v' : 'epsilon'],
+    ['modelspec.prediction_type', config.prediction],
   ]
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Source } from '../dataset/sources.ts'
 import { StudioError } from '../errors.ts'
 import { openWeights } from '../files/openWeights.ts'
 import { readWeight } from '../files/readWeight.ts'
@@ -20,6 +21,8 @@ export interface FrozenParts {
   readonly path: string
   readonly text: TextConfig
   readonly vae: VaeConfig
+  /** What they and what is built on them have learnt from. */
+  readonly sources: readonly Source[]
   /** Both by their names in a checkpoint. */
   readonly weights: ReadonlyMap<string, WeightEntry>
 }
@@ -120,6 +123,7 @@ export function whitened(vae: Parameters, { means, deviations }: LatentStatistic
 }
 
 const configsSchema = z.object({
+  sources: z.array(z.object({ package: z.string(), licence: z.string(), author: z.string() })),
   text: clipRunSchema.shape.text.extend({
     kind: z.literal('clip'),
     vocabulary: z.literal(vocabulary),
@@ -130,10 +134,15 @@ const configsSchema = z.object({
 })
 
 /** Writes both parts to a file, from which `openParts` has them. */
-export function writeParts(path: string, text: TrainedText, vae: { config: VaeConfig; weights: Parameters }): void {
+export function writeParts(
+  path: string,
+  text: TrainedText,
+  vae: { readonly config: VaeConfig; readonly weights: Parameters },
+  sources: readonly Source[],
+): void {
   const { entries, metadata } = sparseTable(text)
   const rest = [...text.weights, ...vae.weights].filter(([name]) => name !== tokenTable)
-  const configs = JSON.stringify({ text: text.config, vae: vae.config })
+  const configs = JSON.stringify({ text: text.config, vae: vae.config, sources })
   writeSafetensors(
     path,
     [...entries, ...rest.map(([name, tensor]) => entryOf(name, tensor))],
@@ -149,8 +158,8 @@ function sparseTable({ weights, tokens }: TrainedText) {
 export function openParts(path: string): FrozenParts {
   const { entries, metadata } = openWeights(path)
   try {
-    const { text, vae } = configsSchema.parse(JSON.parse(metadata.get('configs') ?? ''))
-    return { path, text, vae, weights: entries }
+    const { text, vae, sources } = configsSchema.parse(JSON.parse(metadata.get('configs') ?? ''))
+    return { path, text, vae, sources, weights: entries }
   } catch (cause) {
     throw new StudioError('bad-file', `${path}: does not say what its parts are`, { field: path, cause })
   }

@@ -34,7 +34,7 @@ beforeAll(async () => {
   await allOf(trainClip(tinyClip, places(join(root, 'training', 'clip'))))
   await allOf(start(whole))
   await exportModel({ folder: whole, path: model, title: 'Tiny' })
-}, 60_000)
+})
 afterAll(() => rmSync(root, { recursive: true }))
 
 test('a run is judged with the right, no and a wrong caption, and shows what it paints', async () => {
@@ -64,7 +64,7 @@ test('killed between steps and started again, a run is the one that was not, wha
   const bytes = (folder: string) =>
     [...openWeights(checkpointPath(folder)).entries.values()].map((entry) => Buffer.from(readBytes(entry)))
   expect(bytes(killed)).toEqual(bytes(whole))
-}, 60_000)
+})
 
 test('an exported checkpoint says what it is and holds the averages in half precision', () => {
   const { checkpoint, warnings, metadata, nativeSize } = inspectWeights(openWeights(model))
@@ -102,7 +102,7 @@ test('the exported checkpoint is used where there is no other, and paints at its
   } finally {
     await studio.close()
   }
-}, 60_000)
+})
 
 test('parts that are not those it was trained on are refused', async () => {
   const folder = join(root, 'mixed')

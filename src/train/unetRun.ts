@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import { drawsFor } from '../dataset/draws.ts'
 import { captionOf } from '../dataset/emoji/captions.ts'
 import { openPictureStore, type PictureStore } from '../dataset/pictureStore.ts'
+import { sourcesOf } from '../dataset/sources.ts'
 import type { Split } from '../dataset/split.ts'
 import type { TrainingRow } from '../dataset/trainingRow.ts'
 import { alphasCumprod } from '../diffusion/betas.ts'
@@ -138,7 +139,12 @@ async function freezeParts(run: UnetRun, { dataDir, folder, threads }: RunPlaces
     const draw = drawerOf(store, 'training', run.scenes, store.size)
     const statistics = await measureLatents(encoder, draw, (index) => drawsFor(run.seed, index, -1), measuredScenes)
     mkdirSync(folder, { recursive: true })
-    writeParts(partsPath(folder), text, { config: vae.config, weights: whitened(vae.weights, statistics) })
+    writeParts(
+      partsPath(folder),
+      text,
+      { config: vae.config, weights: whitened(vae.weights, statistics) },
+      sourcesOf(store.rows),
+    )
   } finally {
     await encoder.dispose()
   }

@@ -1,14 +1,13 @@
 import { encodePng } from '../image/encode.ts'
-import { gridRows, pictureGrid } from '../image/grid.ts'
-import type { Picture } from '../image/picture.ts'
 import type { SavingPlan, StagedPicture } from '../jobs/crew.ts'
 import type { GenerateTask, MadePicture } from '../jobs/task.ts'
 import { type GeneratedImage, generate, type Result } from '../pipeline/generate.ts'
-import { previewPictures } from '../pipeline/preview.ts'
-import { type PictureFile, pictureFile } from '../pipeline/saveImage.ts'
+import { pictureFile } from '../pipeline/saveImage.ts'
 import type { Studio } from '../pipeline/studio.ts'
 import type { StepProgress } from '../pipeline/walk.ts'
+import { showPreview } from './preview.ts'
 import type { JobContext, Runner } from './runner.ts'
+import { stagePlan } from './stagePlan.ts'
 
 /** Makes the pictures of a recipe, each a file of the job as soon as it is there. */
 export function generateRunner(studio: Studio): Runner<'generate'> {
@@ -47,13 +46,8 @@ async function reportStep(
   { report }: JobContext,
 ): Promise<void> {
   const isShown = everySteps > 0 && step % everySteps === 0
-  const preview = isShown ? await smallPng(await previewPictures(studio, denoised)) : undefined
+  const preview = isShown ? await showPreview(studio, denoised) : undefined
   report({ kind: 'step', pass, batch, batches, step, steps, fraction, preview })
-}
-
-async function smallPng(pictures: readonly Picture[]) {
-  const grid = pictureGrid(pictures, gridRows(pictures.length, 'square', pictures.length))
-  return { width: grid.width, height: grid.height, png: await encodePng(grid) }
 }
 
 /** Share of a job's steps that is done at a step; the passes of a batch count by their steps. */
@@ -96,18 +90,4 @@ async function stageImage(
     savedPath: undefined,
     saving,
   }
-}
-
-/** Puts what is to be saved into the job's folder, and says where it goes from there. */
-async function stagePlan(
-  { bytes, companions, ...where }: PictureFile,
-  name: string,
-  isPicture: boolean,
-  stage: JobContext['stage'],
-): Promise<SavingPlan> {
-  const staged: { extension: string; file: string }[] = []
-  for (const { extension, bytes: own } of companions) {
-    staged.push({ extension, file: await stage(`${name}-beside.${extension}`, own) })
-  }
-  return { ...where, file: await stage(`${name}.${where.extension}`, bytes), companions: staged, isPicture }
 }

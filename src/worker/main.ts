@@ -1,6 +1,6 @@
 // A worker process: `node main.js '{"dataDir": …}'`, started by a server.
 import { openStudio, type StudioSettings } from '../pipeline/studio.ts'
-import { generateRunner } from './generateRunner.ts'
+import { runnersOf } from './runners.ts'
 import { serve } from './serve.ts'
 
 // The native runtime reads this when it loads, which is long after this line.
@@ -16,7 +16,7 @@ const { dataDir, ...settings } = JSON.parse(process.argv[2] ?? '{}') as WorkerAr
 await serve(() => {
   const studio = openStudio(dataDir, settings)
   return {
-    runners: { generate: generateRunner(studio) },
+    runners: runnersOf(studio),
     heldCheckpoint: () => studio.heldCheckpoints[0],
   }
 })

@@ -2,10 +2,10 @@ import { join } from 'node:path'
 import { StudioError } from '../errors.ts'
 import { saveWhole } from '../image/save.ts'
 import type { Order, Report, Work } from '../jobs/crew.ts'
-import type { Task } from '../jobs/task.ts'
+import type { TaskKind, TaskOf } from '../jobs/task.ts'
 import type { SkipRequest } from '../pipeline/job.ts'
 import type { FromWorker, ToWorker } from './protocol.ts'
-import type { JobContext, Runners, Workshop } from './runner.ts'
+import type { JobContext, Runner, Runners, Workshop } from './runner.ts'
 
 /** A job that runs, as orders reach it. */
 export interface CurrentJob {
@@ -92,8 +92,9 @@ export async function runWork(
   }
 }
 
-function runTask(runners: Runners, task: Task, context: JobContext) {
-  return runners[task.kind](task, context)
+function runTask<K extends TaskKind>(runners: Runners, task: TaskOf<K> & { readonly kind: K }, context: JobContext) {
+  const run: Runner<K> = runners[task.kind]
+  return run(task, context)
 }
 
 function failureOf(error: unknown): Extract<Report, { kind: 'failed' }> {

@@ -19,5 +19,5 @@ export const groupsOf = {
   pictures: ['hires', 'img2img', 'inpaint'],
 } as const
 
-/** Groups whose requests name a script: they belong to the server, which runs scripts. */
+/** Groups whose requests name a script. */
 export const scriptGroups = ['xyz', 'script'] as const

@@ -14,6 +14,11 @@ export interface RecordedCase {
   readonly checkpoint: string
   readonly requestPath: string
   readonly images: readonly { readonly file: string; readonly infotext: string }[]
+  /** What the whole job told, which with scripts is not what its pictures tell one by one. */
+  readonly infotexts: readonly string[]
+  readonly seeds: readonly number[]
+  readonly prompts: readonly string[]
+  readonly indexOfFirstImage: number
   /** The reference failed. */
   readonly isError: boolean
 }
@@ -24,19 +29,27 @@ interface IndexEntry {
   readonly checkpoint: string
   readonly request: string
   readonly images?: RecordedCase['images']
+  readonly infotexts?: readonly string[]
+  readonly all_seeds?: readonly number[]
+  readonly all_prompts?: readonly string[]
+  readonly index_of_first_image?: number
   readonly error?: unknown
 }
 
 /** Every recorded case. */
 export const cases: readonly RecordedCase[] = Object.entries(
   (JSON.parse(readFileSync(join(golden, 'index.json'), 'utf8')) as { cases: Record<string, IndexEntry> }).cases,
-).map(([id, { group, endpoint, checkpoint, request, images = [], error }]) => ({
+).map(([id, { group, endpoint, checkpoint, request, images = [], error, ...told }]) => ({
   id,
   group,
   endpoint: endpoint.endsWith('img2img') ? 'img2img' : 'txt2img',
   checkpoint,
   requestPath: request ?? `requests/${id.replaceAll('/', '__')}.json`,
   images,
+  infotexts: told.infotexts ?? [],
+  seeds: told.all_seeds ?? [],
+  prompts: told.all_prompts ?? [],
+  indexOfFirstImage: told.index_of_first_image ?? 0,
   isError: error !== undefined,
 }))
 

@@ -18,7 +18,7 @@ interface Limits {
 }
 
 /** Two runs of the reference with other kernels differ by 1 in a few bytes. */
-const limits: Limits = { largest: 2, mean: 0.05 }
+export const limits: Limits = { largest: 2, mean: 0.05 }
 
 /** The adaptive sampler chooses its steps by comparing numbers that rounding moves. */
 const adaptiveLimits: Limits = { largest: 8, mean: 1 }
@@ -89,7 +89,8 @@ async function replay(studio: Studio, each: RecordedCase, leftOver: object = {})
   return images
 }
 
-function expectSamePicture(picture: Rgb8, expected: Rgb8, allowed: Limits): void {
+/** Pixels may be as far apart as two runs of the reference are. */
+export function expectSamePicture(picture: Rgb8, expected: Rgb8, allowed: Limits): void {
   expect([picture.width, picture.height]).toEqual([expected.width, expected.height])
   let largest = 0
   let sum = 0

@@ -1,7 +1,8 @@
 import type { Crew, CrewReports, Order, Work } from '../../src/jobs/crew.ts'
 import type { WorkerStatus } from '../../src/jobs/queue.ts'
+import { checkpointOf } from '../../src/jobs/task.ts'
 import { type CurrentJob, newJob, obey, runWork } from '../../src/worker/serve.ts'
-import { stubRunner } from './stubRunner.ts'
+import { stubRunners } from './stubRunner.ts'
 
 interface Member {
   readonly id: string
@@ -45,14 +46,14 @@ export class InlineCrew implements Crew {
     const member = this.#member(workerId)
     if (member.state !== 'idle') throw new Error(`a job for a worker that is ${member.state}`)
     const job = newJob(work.jobId)
-    Object.assign(member, { state: 'busy', job, checkpoint: work.task.recipe.checkpoint.path })
+    Object.assign(member, { state: 'busy', job, checkpoint: checkpointOf(work.task) })
     this.ran.push({ jobId: work.jobId, workerId, attempt: work.attempt })
     let isDead = false
-    const generate = stubRunner(this.#outputs, () => {
+    const runners = stubRunners(this.#outputs, () => {
       isDead = true
       this.#reports?.died(work.jobId, 'SIGKILL')
     })
-    runWork({ generate }, work, job, (report) => {
+    runWork(runners, work, job, (report) => {
       if (!isDead) this.#reports?.report(work.jobId, report)
     }).finally(() => {
       Object.assign(member, { state: 'idle', job: undefined })

@@ -4,7 +4,7 @@ import { StudioError } from '../../src/errors.ts'
 import { encodePng } from '../../src/image/encode.ts'
 import { filled } from '../../src/image/picture.ts'
 import type { MadePicture } from '../../src/jobs/task.ts'
-import type { Runner } from '../../src/worker/runner.ts'
+import type { Runner, Runners } from '../../src/worker/runner.ts'
 
 /**
  * An engine that computes nothing: pictures of one colour, told by their seeds, a millisecond or so for each step. Prompts
@@ -69,4 +69,12 @@ export function stubRunner(outputs: string, die: () => void): Runner<'generate'>
       jobTime,
     }
   }
+}
+
+/** Runners of a worker of which nothing but pictures is asked. */
+export function stubRunners(outputs: string, die: () => void): Runners {
+  const none = async () => {
+    throw new Error('the stub engine makes pictures only')
+  }
+  return { generate: stubRunner(outputs, die), script: none, postprocess: none }
 }

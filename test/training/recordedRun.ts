@@ -46,7 +46,7 @@ export function recordedRun(name: string): RecordedRun {
   return { ...about, name, tensors: existsSync(path) ? openWeights(path).entries : new Map() }
 }
 
-const checkpoint = new URL('../golden/models/tiny-sd1.safetensors', import.meta.url).pathname
+export const checkpoint = new URL('../golden/models/tiny-sd1.safetensors', import.meta.url).pathname
 
 /** A recorded run set up here: its network at the beginning and what runs its steps. */
 export interface Replay {
@@ -60,10 +60,15 @@ export interface Replay {
   steps(until: number): AsyncGenerator<TrainedStep>
 }
 
-export function replay(run: RecordedRun, sessions: StepSessions): Replay {
+export function replay(
+  run: RecordedRun,
+  sessions: StepSessions,
+  changed: ReadonlyMap<string, WeightEntry> = new Map(),
+): Replay {
   const { values: args } = readArguments(new Map(), parseFlags(run.args))
   const settings = loraSettings(args)
-  const { config, weights } = detectModel(openWeights(checkpoint))
+  const { config, weights: plain } = detectModel(openWeights(checkpoint))
+  const weights = new Map([...plain, ...changed])
   const modules = networkModules(targetLayers(weights), settings.network)
   const network = startOf(run, modules)
   const alphas = alphasCumprod(config.betas)

@@ -1,8 +1,15 @@
 import { afterAll, expect, test } from 'vitest'
+import { openWeights } from '../../src/files/openWeights.ts'
 import { readWeight } from '../../src/files/readWeight.ts'
+import { fitNetwork } from '../../src/lora/fit.ts'
+import { mergeNetworks } from '../../src/lora/merge.ts'
+import { mergePlan } from '../../src/lora/mergePlan.ts'
+import { openNetwork } from '../../src/lora/network.ts'
+import { detectModel } from '../../src/models/detect.ts'
+import { compile } from '../../src/runtime/compile.ts'
 import { rateGroups, rateOf } from '../../src/train/lora/rates.ts'
 import { StepSessions } from '../../src/train/lora/sessions.ts'
-import { recordedRun, replay, worst } from './recordedRun.ts'
+import { checkpoint, recordedRun, replay, worst } from './recordedRun.ts'
 
 // Runs that differ in what they are fed only share their graphs.
 const sessions = new StepSessions({ threads: 1, limit: 12 })
@@ -77,6 +84,24 @@ test.each(['g_adafactor', 'g_prodigy', 'g_sgdnesterov', 'g_lion'])(
     expect(args.lr_scheduler).toBe('constant')
   },
 )
+
+test('z_baseweights: what is learnt is the difference from a model with another network in it', async () => {
+  const run = recordedRun('z_baseweights')
+  const { weights } = detectModel(openWeights(checkpoint))
+  const path = new URL('../golden-training/tools/input.a.safetensors', import.meta.url).pathname
+  const network = fitNetwork(openNetwork(openWeights(path)), weights)
+  const plan = mergePlan([{ network, text: 0.7, unet: 0.7 }])
+  const merged = await mergeNetworks(weights, plan, (graph) => compile(graph, { residence: 'mapped', threads: 1 }))
+  const own = new StepSessions({ threads: 1 })
+  const { learner, state, batch } = replay(run, own, merged)
+  // The network begins as no change, whatever its down matrices were.
+  const { loss } = await learner.run(
+    { ...(await learner.feeds(batch(1))), ...Object.fromEntries(state.parameters) },
+    true,
+  )
+  await own.dispose()
+  expect(Math.abs(loss!.data[0]! / run.steps[0]!.loss - 1)).toBeLessThan(1e-4)
+})
 
 test('a mask of transparency counts where the picture is opaque', async () => {
   const run = recordedRun('p_alphamask')

@@ -11,8 +11,8 @@ const drawnBelow = 4294967294
  * from the same noise and only the variations count up. A seed of −1 is drawn here, so that it is known.
  */
 export function imagesOf(fields: CommonFields, prompts: PromptPair): ImagePlan[] {
-  const seed = drawn(fields.seed)
-  const subseed = drawn(fields.subseed)
+  const seed = drawnSeed(fields.seed)
+  const subseed = drawnSeed(fields.subseed)
   const isVaried = fields.subseed_strength !== 0
   return Array.from({ length: fields.batch_size * fields.n_iter }, (_, i) => ({
     ...prompts,
@@ -21,6 +21,22 @@ export function imagesOf(fields: CommonFields, prompts: PromptPair): ImagePlan[]
   }))
 }
 
-function drawn(seed: number): number {
+/** What a script asks of one picture of a job. */
+export interface PictureRequest extends PromptPair {
+  readonly seed: number
+}
+
+/** Pictures that are listed one by one; only their variations count up. */
+export function listedImages(
+  fields: CommonFields,
+  pictures: readonly PictureRequest[],
+  merge: (prompts: PromptPair) => PromptPair,
+): ImagePlan[] {
+  const subseed = drawnSeed(fields.subseed)
+  return pictures.map(({ seed, ...prompts }, i) => ({ ...merge(prompts), seed, subseed: subseed + i }))
+}
+
+/** A seed, drawn where it was left open. */
+export function drawnSeed(seed: number): number {
   return seed === -1 ? randomInt(drawnBelow) : seed
 }

@@ -1,66 +1,225 @@
 /**
- * Options of A1111 that are known and have no effect on a picture or a file of this program: what belongs to its
- * web page, its trainer, its memory management, its downloads, and to extensions that came with it.
+ * Options of A1111 that are known and have no effect on a picture or a file of this program, with their defaults: what
+ * belongs to its web page, its trainer, its memory management, its downloads, and to extensions that came with it.
  */
-export const inertOptions: ReadonlySet<string> = new Set(
-  `
-    DAT_tile DAT_tile_overlap SCUNET_tile SCUNET_tile_overlap SWIN_tile SWIN_tile_overlap SWIN_torch_compile
-    add_user_name_to_info api_enable_requests api_forbid_local_requests api_useragent auto_launch_browser
-    auto_vae_precision auto_vae_precision_bfloat16 cache_fp16_weight canvas_auto_expand canvas_blur_prompt
-    canvas_disabled_functions canvas_hotkey_adjust canvas_hotkey_fullscreen canvas_hotkey_grow_brush
-    canvas_hotkey_move canvas_hotkey_overlap canvas_hotkey_reset canvas_hotkey_shrink_brush canvas_hotkey_zoom
-    canvas_show_tooltip clean_temp_dir_at_start code_former_weight compact_prompt_box
-    cross_attention_optimization dat_enabled_models dataset_filename_join_string dataset_filename_word_regex
-    deepbooru_escape deepbooru_filter_tags deepbooru_sort_alpha deepbooru_use_spaces
-    dimensions_and_batch_together disable_all_extensions disable_mmap_load_safetensors disable_token_counters
-    disable_weights_auto_swap disabled_extensions do_not_show_images dump_stacks_on_signal enable_batch_seeds
-    enable_console_prompts enable_reloading_ui_scripts enable_upscale_progressbar
-    extra_networks_add_text_separator extra_networks_card_description_is_html extra_networks_card_height
-    extra_networks_card_order extra_networks_card_order_field extra_networks_card_show_desc
-    extra_networks_card_text_scale extra_networks_card_width extra_networks_dir_button_function
-    extra_networks_hidden_models extra_networks_show_hidden_directories extra_networks_tree_view_default_enabled
-    extra_networks_tree_view_default_width extra_networks_tree_view_style extra_options_accordion
-    extra_options_cols extra_options_img2img extra_options_txt2img face_restoration_model
-    face_restoration_unload filter_nsfw font fp8_storage gallery_height gradio_theme gradio_themes_cache
-    grid_text_active_color grid_text_inactive_color grid_zip_filename_pattern
-    hidden_tabs hide_ldm_prints hide_samplers hires_fix_show_prompts hires_fix_show_sampler
-    hypertile_enable_unet_secondpass hypertile_max_depth_unet hypertile_max_depth_vae hypertile_max_tile_unet
-    hypertile_max_tile_vae hypertile_swap_size_unet hypertile_swap_size_vae img2img_batch_show_results_limit
-    img2img_editor_height img2img_inpaint_mask_brush_color img2img_inpaint_sketch_default_brush_color
-    img2img_settings_accordion img2img_sketch_default_brush_color img_max_size_mp
-    include_styles_into_token_counters infotext_explanation infotext_skip_pasting infotext_styles
-    interrogate_clip_dict_limit interrogate_clip_max_length interrogate_clip_min_length
-    interrogate_clip_num_beams interrogate_clip_skip_categories interrogate_deepbooru_score_threshold
-    interrogate_keep_models_in_memory interrogate_return_ranks interrupt_after_current
-    js_live_preview_in_modal_lightbox js_modal_lightbox js_modal_lightbox_gamepad
-    js_modal_lightbox_gamepad_repeat js_modal_lightbox_initially_zoomed keyedit_delimiters
-    keyedit_delimiters_whitespace keyedit_move keyedit_precision_attention keyedit_precision_extra ldsr_cached
-    ldsr_steps list_hidden_files live_preview_allow_lowvram_full live_preview_content
-    live_preview_fast_interrupt live_preview_refresh_period live_previews_enable live_previews_image_format
-    localization lora_functional lora_hide_unknown_for_versions lora_in_memory_limit
-    lora_not_found_gradio_warning lora_not_found_warning_console lora_preferred_name lora_show_all
-    memmon_poll_rate multiple_tqdm notification_audio notification_volume open_dir_button_choice
-    outdir_extras_samples outdir_save persistent_cond_cache pin_memory postprocessing_disable_in_extras
-    postprocessing_enable_in_main_ui postprocessing_existing_caption_action postprocessing_operation_order
-    prevent_screen_sleep_during_generation print_hypernet_extra profiling_activities profiling_enable
-    profiling_explanation profiling_filename profiling_profile_memory profiling_record_shapes
-    profiling_with_stack quicksettings_list realesrgan_enabled_models restore_config_state_file return_mask
-    return_mask_composite samplers_in_dropdown samples_log_stdout samples_save
-    save_images_before_color_correction save_images_before_face_restoration save_images_replace_action
-    save_incomplete_images save_mask save_mask_composite save_optimizer_state save_selected_only
-    save_training_settings_to_txt save_write_log_csv sd3_enable_t5 sd_checkpoint_cache
-    sd_checkpoint_dropdown_use_short sd_checkpoint_hash sd_checkpoints_keep_in_cpu sd_checkpoints_limit
-    sd_hypernetwork sd_unet sd_vae_checkpoint_cache sd_vae_explanation sd_webui_modal_lightbox_icon_opacity
-    sd_webui_modal_lightbox_toolbar_opacity sdxl_clip_l_skip sdxl_crop_left sdxl_crop_top
-    sdxl_refiner_high_aesthetic_score sdxl_refiner_low_aesthetic_score send_seed send_size
-    set_scale_by_when_changing_upscaler settings_in_ui show_gradio_deprecation_warnings
-    show_progress_every_n_steps show_progress_grid show_progress_in_title show_progress_type show_progressbar
-    show_warnings temp_dir textual_inversion_print_at_load training_enable_tensorboard
-    training_image_repeats_per_epoch training_tensorboard_flush_every training_tensorboard_save_images
-    training_write_csv_every training_xattention_optimizations txt2img_settings_accordion
-    ui_extra_networks_tab_reorder ui_reorder_list ui_tab_order unload_models_when_training upcast_attn
-    upscaling_max_images_in_cache use_original_name_batch use_save_to_dirs_for_ui use_upscaler_name_as_suffix
-  `
-    .trim()
-    .split(/\s+/),
-)
+export const inertDefaults: Readonly<Record<string, unknown>> = {
+  DAT_tile: 192,
+  DAT_tile_overlap: 8,
+  SCUNET_tile: 256,
+  SCUNET_tile_overlap: 8,
+  SWIN_tile: 192,
+  SWIN_tile_overlap: 8,
+  SWIN_torch_compile: false,
+  add_user_name_to_info: false,
+  api_enable_requests: true,
+  api_forbid_local_requests: true,
+  api_useragent: '',
+  auto_launch_browser: 'Local',
+  auto_vae_precision: true,
+  auto_vae_precision_bfloat16: false,
+  cache_fp16_weight: false,
+  canvas_auto_expand: true,
+  canvas_blur_prompt: false,
+  canvas_disabled_functions: ['Overlap'],
+  canvas_hotkey_adjust: 'Ctrl',
+  canvas_hotkey_fullscreen: 'S',
+  canvas_hotkey_grow_brush: 'W',
+  canvas_hotkey_move: 'F',
+  canvas_hotkey_overlap: 'O',
+  canvas_hotkey_reset: 'R',
+  canvas_hotkey_shrink_brush: 'Q',
+  canvas_hotkey_zoom: 'Alt',
+  canvas_show_tooltip: true,
+  clean_temp_dir_at_start: false,
+  code_former_weight: 0.5,
+  compact_prompt_box: false,
+  cross_attention_optimization: 'Automatic',
+  dat_enabled_models: ['DAT x2', 'DAT x3', 'DAT x4'],
+  dataset_filename_join_string: ' ',
+  dataset_filename_word_regex: '',
+  deepbooru_escape: true,
+  deepbooru_filter_tags: '',
+  deepbooru_sort_alpha: true,
+  deepbooru_use_spaces: true,
+  dimensions_and_batch_together: true,
+  disable_all_extensions: 'none',
+  disable_mmap_load_safetensors: false,
+  disable_token_counters: false,
+  disable_weights_auto_swap: true,
+  disabled_extensions: [],
+  do_not_show_images: false,
+  dump_stacks_on_signal: false,
+  enable_batch_seeds: true,
+  enable_console_prompts: false,
+  enable_reloading_ui_scripts: false,
+  enable_upscale_progressbar: true,
+  extra_networks_add_text_separator: ' ',
+  extra_networks_card_description_is_html: false,
+  extra_networks_card_height: 0,
+  extra_networks_card_order: 'Ascending',
+  extra_networks_card_order_field: 'Path',
+  extra_networks_card_show_desc: true,
+  extra_networks_card_text_scale: 1,
+  extra_networks_card_width: 0,
+  extra_networks_dir_button_function: false,
+  extra_networks_hidden_models: 'When searched',
+  extra_networks_show_hidden_directories: true,
+  extra_networks_tree_view_default_enabled: true,
+  extra_networks_tree_view_default_width: 180,
+  extra_networks_tree_view_style: 'Dirs',
+  extra_options_accordion: false,
+  extra_options_cols: 1,
+  extra_options_img2img: [],
+  extra_options_txt2img: [],
+  face_restoration_model: 'CodeFormer',
+  face_restoration_unload: false,
+  filter_nsfw: false,
+  font: '',
+  fp8_storage: 'Disable',
+  gallery_height: '',
+  gradio_theme: 'Default',
+  gradio_themes_cache: true,
+  grid_zip_filename_pattern: '',
+  hidden_tabs: [],
+  hide_ldm_prints: true,
+  hide_samplers: [],
+  hires_fix_show_prompts: false,
+  hires_fix_show_sampler: false,
+  hypertile_enable_unet_secondpass: false,
+  hypertile_max_depth_unet: 3,
+  hypertile_max_depth_vae: 3,
+  hypertile_max_tile_unet: 256,
+  hypertile_max_tile_vae: 128,
+  hypertile_swap_size_unet: 3,
+  hypertile_swap_size_vae: 3,
+  img2img_batch_show_results_limit: 32,
+  img2img_editor_height: 720,
+  img2img_inpaint_mask_brush_color: '#ffffff',
+  img2img_inpaint_sketch_default_brush_color: '#ffffff',
+  img2img_settings_accordion: false,
+  img2img_sketch_default_brush_color: '#ffffff',
+  include_styles_into_token_counters: true,
+  infotext_explanation: '',
+  infotext_skip_pasting: [],
+  infotext_styles: 'Apply if any',
+  interrogate_clip_dict_limit: 1500,
+  interrogate_clip_max_length: 48,
+  interrogate_clip_min_length: 24,
+  interrogate_clip_num_beams: 1,
+  interrogate_clip_skip_categories: [],
+  interrogate_deepbooru_score_threshold: 0.5,
+  interrogate_keep_models_in_memory: false,
+  interrogate_return_ranks: false,
+  interrupt_after_current: true,
+  js_live_preview_in_modal_lightbox: false,
+  js_modal_lightbox: true,
+  js_modal_lightbox_gamepad: false,
+  js_modal_lightbox_gamepad_repeat: 250,
+  js_modal_lightbox_initially_zoomed: true,
+  keyedit_delimiters: '.,\\/!?%^*;:{}=`~() ',
+  keyedit_delimiters_whitespace: ['Tab', 'Carriage Return', 'Line Feed'],
+  keyedit_move: true,
+  keyedit_precision_attention: 0.1,
+  keyedit_precision_extra: 0.05,
+  ldsr_cached: false,
+  ldsr_steps: 100,
+  list_hidden_files: true,
+  live_preview_allow_lowvram_full: false,
+  live_preview_content: 'Prompt',
+  live_preview_fast_interrupt: false,
+  live_preview_refresh_period: 1000,
+  live_previews_enable: true,
+  live_previews_image_format: 'png',
+  localization: 'None',
+  lora_functional: false,
+  lora_hide_unknown_for_versions: [],
+  lora_in_memory_limit: 0,
+  lora_not_found_gradio_warning: false,
+  lora_not_found_warning_console: false,
+  lora_preferred_name: 'Alias from file',
+  lora_show_all: false,
+  memmon_poll_rate: 8,
+  multiple_tqdm: true,
+  notification_audio: true,
+  notification_volume: 100,
+  open_dir_button_choice: 'Subdirectory',
+  outdir_extras_samples: 'outputs/extras-images',
+  outdir_save: 'log/images',
+  persistent_cond_cache: true,
+  pin_memory: false,
+  postprocessing_disable_in_extras: [],
+  postprocessing_enable_in_main_ui: [],
+  postprocessing_existing_caption_action: 'Ignore',
+  postprocessing_operation_order: [],
+  prevent_screen_sleep_during_generation: true,
+  print_hypernet_extra: false,
+  profiling_activities: ['CPU'],
+  profiling_enable: false,
+  profiling_explanation: '',
+  profiling_filename: 'trace.json',
+  profiling_profile_memory: true,
+  profiling_record_shapes: true,
+  profiling_with_stack: true,
+  quicksettings_list: ['sd_model_checkpoint'],
+  realesrgan_enabled_models: ['R-ESRGAN 4x+', 'R-ESRGAN 4x+ Anime6B'],
+  restore_config_state_file: '',
+  return_mask: false,
+  return_mask_composite: false,
+  samplers_in_dropdown: true,
+  samples_log_stdout: false,
+  save_images_before_color_correction: false,
+  save_images_before_face_restoration: false,
+  save_images_replace_action: 'Replace',
+  save_mask: false,
+  save_mask_composite: false,
+  save_optimizer_state: false,
+  save_selected_only: true,
+  save_training_settings_to_txt: true,
+  save_write_log_csv: true,
+  sd3_enable_t5: false,
+  sd_checkpoint_cache: 0,
+  sd_checkpoint_dropdown_use_short: false,
+  sd_checkpoint_hash: '',
+  sd_checkpoints_keep_in_cpu: true,
+  sd_checkpoints_limit: 1,
+  sd_hypernetwork: 'None',
+  sd_unet: 'Automatic',
+  sd_vae_checkpoint_cache: 0,
+  sd_vae_explanation: '',
+  sd_webui_modal_lightbox_icon_opacity: 1,
+  sd_webui_modal_lightbox_toolbar_opacity: 0.9,
+  sdxl_clip_l_skip: false,
+  sdxl_crop_left: 0,
+  sdxl_crop_top: 0,
+  sdxl_refiner_high_aesthetic_score: 6,
+  sdxl_refiner_low_aesthetic_score: 2.5,
+  send_seed: true,
+  send_size: true,
+  set_scale_by_when_changing_upscaler: false,
+  settings_in_ui: '',
+  show_gradio_deprecation_warnings: true,
+  show_progress_every_n_steps: 10,
+  show_progress_grid: true,
+  show_progress_in_title: true,
+  show_progress_type: 'Approx NN',
+  show_progressbar: true,
+  show_warnings: false,
+  temp_dir: '',
+  textual_inversion_print_at_load: false,
+  training_enable_tensorboard: false,
+  training_image_repeats_per_epoch: 1,
+  training_tensorboard_flush_every: 120,
+  training_tensorboard_save_images: false,
+  training_write_csv_every: 500,
+  training_xattention_optimizations: false,
+  txt2img_settings_accordion: false,
+  ui_extra_networks_tab_reorder: '',
+  ui_reorder_list: [],
+  ui_tab_order: [],
+  unload_models_when_training: false,
+  upcast_attn: false,
+  upscaling_max_images_in_cache: 5,
+  use_original_name_batch: true,
+  use_save_to_dirs_for_ui: false,
+  use_upscaler_name_as_suffix: false,
+}

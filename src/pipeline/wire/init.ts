@@ -1,5 +1,5 @@
 import { StudioError } from '../../errors.ts'
-import { md5OfPixels, parseColor } from '../../image/channels.ts'
+import { md5OfPixels, parseColor, toL } from '../../image/channels.ts'
 import { maskOf } from '../../image/mask.ts'
 import type { SoftInpainting } from '../../image/softInpaint.ts'
 import { builtInUpscalers, type Library } from '../library.ts'
@@ -49,6 +49,8 @@ async function maskFrom(
   const round = soft === undefined && fields.mask_round
   return {
     picture: maskOf(await pictureFromWire(image, 'mask'), { round }),
+    latent:
+      fields.latent_mask === undefined ? undefined : toL(await pictureFromWire(fields.latent_mask, 'latent_mask')),
     blurX: fields.mask_blur ?? fields.mask_blur_x,
     blurY: fields.mask_blur ?? fields.mask_blur_y,
     invert: fields.inpainting_mask_invert === 1,

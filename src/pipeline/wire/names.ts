@@ -1,5 +1,5 @@
 import { basename } from 'node:path'
-import { StudioError } from '../../errors.ts'
+import { type ErrorCode, StudioError } from '../../errors.ts'
 import { hypernetworkTags, loraTags, parseExtraNetworks } from '../../text/extraNetworks.ts'
 import type { Library } from '../library.ts'
 import type { EmbeddingFile, FileIdentity, ModelFiles } from '../recipe.ts'
@@ -50,7 +50,14 @@ export class Names {
       if (hypernetworkTags(networks).length > 0) {
         throw new StudioError('unsupported', 'prompt: hypernetworks are not supported', { field: 'prompt' })
       }
-      for (const { name } of loraTags(networks)) {
+      // One strength that is no number, and the reference goes on without any network.
+      const tags = this.orElse(
+        () => loraTags(networks),
+        () => undefined,
+        'bad-request',
+      )
+      if (!tags) return new Map()
+      for (const { name } of tags) {
         const file = this.orElse(
           () => this.#library.network(name, 'prompt'),
           () => undefined,
@@ -85,12 +92,12 @@ export class Names {
     return found
   }
 
-  /** The result of `find`, or `instead` where its name is unknown and that is no error. */
-  orElse<T>(find: () => T, instead: () => T): T {
+  /** The result of `find`, or `instead` where its name is unknown (or what else `code` says) and that is no error. */
+  orElse<T>(find: () => T, instead: () => T, code: ErrorCode = 'unknown-name'): T {
     try {
       return find()
     } catch (error) {
-      if (!this.#lenient || !(error instanceof StudioError) || error.code !== 'unknown-name') throw error
+      if (!this.#lenient || !(error instanceof StudioError) || error.code !== code) throw error
       this.notes.push(error.message)
       return instead()
     }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { StudioError } from '../../errors.ts'
 import { boolean, integer, number, oneOf, parseFields, text, withDefault } from './fields.ts'
-import { inertOptions } from './inertOptions.ts'
+import { inertDefaults } from './inertOptions.ts'
 
 /**
  * The options of A1111's config.json that this program acts on, with A1111's names and defaults. The same keys come
@@ -96,6 +96,11 @@ export const optionsSchema = z.object({
   // Files
   save_images_before_highres_fix: withDefault(boolean, false),
   return_grid: withDefault(boolean, true),
+  samples_save: withDefault(boolean, true),
+  save_incomplete_images: withDefault(boolean, false),
+  img_max_size_mp: withDefault(number(1, 100_000), 200),
+  grid_text_active_color: withDefault(text(20), '#000000'),
+  grid_text_inactive_color: withDefault(text(20), '#999999'),
   samples_format: withDefault(text(10), 'png'),
   grid_format: withDefault(text(10), 'png'),
   jpeg_quality: withDefault(integer(1, 100), 80),
@@ -136,10 +141,18 @@ export function parseOptions(config: Readonly<Record<string, unknown>>): Options
   return parseFields(optionsSchema, config, 'config.json')
 }
 
+/** Whether A1111 has an option of this name. */
+export function isOption(key: string): boolean {
+  return Object.hasOwn(optionsSchema.shape, key) || Object.hasOwn(inertDefaults, key)
+}
+
+/** Every option of A1111 as it is where nobody has changed it, those included that are without effect here. */
+export const allDefaults: Readonly<Record<string, unknown>> = { ...inertDefaults, ...optionDefaults }
+
 /** Options with a request's `override_settings` over them; a key that nobody knows is an error. */
 export function overrideOptions(options: Options, overrides: Readonly<Record<string, unknown>>): Options {
   for (const key of Object.keys(overrides)) {
-    if (!Object.hasOwn(optionsSchema.shape, key) && !inertOptions.has(key)) {
+    if (!isOption(key)) {
       throw new StudioError('unknown-name', `override_settings.${key}: there is no option of this name`, {
         field: `override_settings.${key}`,
       })

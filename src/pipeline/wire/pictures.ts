@@ -4,6 +4,17 @@ import type { Picture } from '../../image/picture.ts'
 
 /** A picture that came as base64, with or without `data:image/png;base64,` before it. */
 export async function pictureFromWire(text: string, field: string): Promise<Picture> {
+  const bytes = bytesFromWire(text, field)
+  try {
+    return await decodePicture(bytes)
+  } catch (cause) {
+    if (!(cause instanceof StudioError)) throw cause
+    throw new StudioError(cause.code, `${field}: ${cause.message}`, { cause, field })
+  }
+}
+
+/** The file of a picture that came as base64. */
+export function bytesFromWire(text: string, field: string): Uint8Array {
   if (/^https?:\/\//i.test(text)) {
     throw new StudioError('unsupported', `${field}: pictures are not fetched from the network; send base64`, { field })
   }
@@ -11,10 +22,5 @@ export async function pictureFromWire(text: string, field: string): Promise<Pict
   if (base64 === '' || !/^[A-Za-z0-9+/_\s-]*={0,2}\s*$/.test(base64)) {
     throw new StudioError('bad-request', `${field}: expected a picture file in base64, found other text`, { field })
   }
-  try {
-    return await decodePicture(Buffer.from(base64, 'base64'))
-  } catch (cause) {
-    if (!(cause instanceof StudioError)) throw cause
-    throw new StudioError(cause.code, `${field}: ${cause.message}`, { cause, field })
-  }
+  return Buffer.from(base64, 'base64')
 }

@@ -258,7 +258,6 @@ describe('what cannot be done is refused by name', () => {
       'override_settings.sd_vae_decode_method',
     ],
     [{ override_settings: { hypertile_enable_unet: true } }, 'unsupported', 'override_settings.hypertile_enable_unet'],
-    [{ restore_faces: true }, 'unsupported', 'restore_faces'],
     [{ script_name: 'x/y/z plot' }, 'unsupported', 'script_name'],
     [{ alwayson_scripts: { nope: { args: [] } } }, 'unknown-name', 'alwayson_scripts.nope'],
     [{ width: 16384, height: 16384 }, 'too-large', 'width'],

@@ -5,7 +5,7 @@ import type { Coding, FileIdentity, Init, ModelFiles, Recipe } from '../recipe.t
 import type { Studio } from '../studio.ts'
 import { filingOf } from './filing.ts'
 import { hiresOf, hiresSizes } from './hires.ts'
-import { imagesOf } from './images.ts'
+import { imagesOf, listedImages, type PictureRequest } from './images.ts'
 import { infotextOptions, softInpaintingKeys } from './infotextKeys.ts'
 import { initOf } from './init.ts'
 import { Names } from './names.ts'
@@ -22,6 +22,8 @@ export interface RequestReading {
   readonly lenient?: boolean
   /** `floatLiterals` of the body's JSON text, where there was one. */
   readonly floats?: ReadonlySet<string>
+  /** Prompts and seeds of the single pictures, where they are not the request's own; as many pictures are made. */
+  readonly pictures?: readonly PictureRequest[]
 }
 
 /**
@@ -32,26 +34,30 @@ export async function recipeFromRequest(
   body: unknown,
   endpoint: Endpoint,
   studio: Studio,
-  { lenient = false, floats = new Set() }: RequestReading = {},
+  { lenient = false, floats = new Set(), pictures }: RequestReading = {},
 ): Promise<Recipe> {
   const request = withInfotext(body)
   const { library } = studio
   const names = new Names(library, lenient)
   const first = endpoint === 'txt2img' ? parseTxt2Img(request) : parseImg2Img(request)
   const options = overrideOptions(studio.options, first.override_settings)
-  refuseUnsupported(first, options)
+  refuseUnsupported(options)
   const model = await chosenModel(options, studio, names)
   const sized = withNativeSize(request, library.nativeSize(model.checkpoint.path))
   const txt2img = endpoint === 'txt2img' ? parseTxt2Img(sized) : undefined
   const img2img = endpoint === 'img2img' ? parseImg2Img(sized) : undefined
   const fields: CommonFields = txt2img ?? img2img!
+  // Without a restorer the reference hands pictures on as they are, too.
+  if (fields.restore_faces ?? options.face_restoration) names.notes.push('restore_faces: faces are not restored here')
   const soft = scriptsOf(fields, endpoint)
 
   const init = img2img && (await initOf(img2img, options, soft, library))
   const batchSize = batchSizeOf(fields, init)
   const merge = promptMerger(studio.styles(), fields.styles, options, names)
   const prompts = merge({ prompt: fields.prompt, negativePrompt: fields.negative_prompt })
-  const images = imagesOf({ ...fields, batch_size: batchSize }, prompts)
+  const images = pictures
+    ? listedImages(fields, pictures, merge)
+    : imagesOf({ ...fields, batch_size: batchSize }, prompts)
 
   const pass = passOf(fields.sampler_name ?? fields.sampler_index, fields.scheduler, fields.steps, names)
   const sizes = txt2img?.enable_hr ? hiresSizes(txt2img, options) : undefined
@@ -106,7 +112,7 @@ function floatKeys(fields: CommonFields, floats: ReadonlySet<string>, studio: St
   const options = infotextOptions.filter(([option]) =>
     Object.hasOwn(fields.override_settings, option)
       ? floats.has(`override_settings.${option}`)
-      : studio.floatOptions.has(option),
+      : studio.optionsFile.floats.has(option),
   )
   const scripts = Object.keys(fields.alwayson_scripts).filter((title) => title.toLowerCase() === 'soft inpainting')
   const soft = softInpaintingKeys.filter((_, i) =>
@@ -117,11 +123,10 @@ function floatKeys(fields: CommonFields, floats: ReadonlySet<string>, studio: St
 
 const checkpointField = 'override_settings.sd_model_checkpoint'
 
-function refuseUnsupported(fields: CommonFields, options: Options): void {
+function refuseUnsupported(options: Options): void {
   const refuse = (field: string, what: string): never => {
     throw new StudioError('unsupported', `${field}: ${what}`, { field })
   }
-  if (fields.restore_faces ?? options.face_restoration) refuse('restore_faces', 'faces cannot be restored yet')
   if (options.hypertile_enable_unet) refuse('override_settings.hypertile_enable_unet', 'hypertile is not supported')
   if (options.hypertile_enable_vae) refuse('override_settings.hypertile_enable_vae', 'hypertile is not supported')
 }

@@ -73,6 +73,7 @@ export const img2imgBody = z.object({
   resize_mode: withDefault(integer(0, 3), 0),
   image_cfg_scale: optional(number(-1000, 1000)),
   mask: optional(picture),
+  latent_mask: optional(picture),
   mask_blur: optional(number(0, 1000)),
   mask_blur_x: withDefault(number(0, 1000), 4),
   mask_blur_y: withDefault(number(0, 1000), 4),

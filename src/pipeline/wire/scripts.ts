@@ -13,6 +13,12 @@ const idleScripts: ReadonlySet<string> = new Set([
   'comments',
 ])
 
+/** Whether an entry of `alwayson_scripts` asks for nothing. Some clients name ControlNet whether they want it or not. */
+export function isIdle(title: string, args: readonly unknown[]): boolean {
+  const name = title.toLowerCase()
+  return idleScripts.has(name) || (name === 'controlnet' && args.length === 0)
+}
+
 /** Refuses scripts that cannot be run; answers the settings of the one that can. */
 export function scriptsOf(fields: CommonFields, endpoint: Endpoint): SoftInpainting | undefined {
   if (fields.script_name !== undefined && fields.script_name !== '' && fields.script_name !== 'None') {
@@ -25,7 +31,7 @@ export function scriptsOf(fields: CommonFields, endpoint: Endpoint): SoftInpaint
     const name = title.toLowerCase()
     const field = `alwayson_scripts.${title}`
     if (name === 'soft inpainting' && endpoint === 'img2img') soft = softInpaintingOf(args, `${field}.args`)
-    else if (!idleScripts.has(name)) {
+    else if (!isIdle(title, args)) {
       throw new StudioError('unknown-name', `${field}: there is no always-on script of this name for ${endpoint}`, {
         field,
       })

@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import websocket from '@fastify/websocket'
 import { Type } from 'typebox'
 import { isEnded } from '../../jobs/job.ts'
-import type { NativeServices } from './services.ts'
+import type { NativeServices } from './nativeServices.ts'
 
 const Query = Type.Object({ job: Type.Optional(Type.String({ description: 'Only events of this job' })) })
 

@@ -6,9 +6,9 @@ import { Type } from 'typebox'
 import { StudioError } from '../../errors.ts'
 import { thumbnail } from '../../image/decode.ts'
 import { saveWhole } from '../../image/save.ts'
+import type { NativeServices } from './nativeServices.ts'
 import { errors, Id } from './replies.ts'
 import { Image, ImagePage, ref } from './schemas.ts'
-import type { NativeServices } from './services.ts'
 
 const types: Readonly<Record<string, string>> = {
   '.png': 'image/png',

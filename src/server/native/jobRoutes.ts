@@ -4,9 +4,9 @@ import { StudioError } from '../../errors.ts'
 import { generateTask } from '../../jobs/generateTask.ts'
 import { recipeFromRequest } from '../../pipeline/wire/recipeFromRequest.ts'
 import { userOf } from '../caller.ts'
+import type { NativeServices } from './nativeServices.ts'
 import { errors, Id } from './replies.ts'
 import { Job, JobState, Queue, ref } from './schemas.ts'
-import type { NativeServices } from './services.ts'
 
 const Submission = Type.Object(
   {

@@ -15,9 +15,9 @@ import { judge, verifiableRequest } from '../../pipeline/verify.ts'
 import { recipeFromRequest } from '../../pipeline/wire/recipeFromRequest.ts'
 import { hangUp, userOf } from '../caller.ts'
 import { systemInfo } from '../operations/systemInfo.ts'
+import type { NativeServices } from './nativeServices.ts'
 import { errors } from './replies.ts'
 import { Models, ref, System, Verdict } from './schemas.ts'
-import type { NativeServices } from './services.ts'
 
 /** What there is to work with, and whether pictures are what they say. */
 export const studioRoutes: FastifyPluginAsyncTypebox<NativeServices> = async (app, services) => {

@@ -28,7 +28,7 @@ export class Wire {
       progress: progress ? this.#progress(id, progress) : null,
       error: error ? { code: error.code, message: error.message, field: error.field ?? null } : null,
       pictures: (result?.pictures ?? []).map((picture) => this.picture(id, picture)),
-      isInterrupted: result?.isInterrupted ?? false,
+      isInterrupted: result !== undefined && 'isInterrupted' in result && result.isInterrupted,
     }
   }
 

@@ -45,7 +45,7 @@ export function datasetSettings(
   const given = new Map(inherited)
   if (args.caption_extention !== undefined) given.set('caption_extension', args.caption_extention)
   given.set('batch_size', args.train_batch_size).set('num_repeats', args.dataset_repeats)
-  if (args.dataset_config !== undefined) return fromToml(resolve(base, args.dataset_config), given)
+  if (args.dataset_config !== undefined) return fromToml(resolve(base, args.dataset_config), base, given)
   if (args.in_json !== undefined) {
     throw new StudioError('unsupported', 'in_json: captions are read from files beside the pictures here', {
       field: 'in_json',
@@ -120,6 +120,7 @@ type Table = ReadonlyMap<string, unknown>
 /** A dataset file: `[general]`, `[[datasets]]` and their `[[datasets.subsets]]`, each value falling through to the next. */
 function fromToml(
   path: string,
+  base: string,
   given: ReadonlyMap<string, Given>,
 ): { datasets: readonly DatasetSettings[]; notes: readonly string[] } {
   const root = readToml(path)
@@ -128,7 +129,10 @@ function fromToml(
   const general = tableOf(root.get('general'))
   checkKeys(`${path}: general`, general, keys)
   // Paths are relative to where the command runs, as kohya's are, or to the file.
-  const placeOf = (folder: string) => (existsSync(folder) ? resolve(folder) : resolve(dirname(path), folder))
+  const placeOf = (folder: string) => {
+    const there = resolve(base, folder)
+    return existsSync(there) ? there : resolve(dirname(path), folder)
+  }
   const datasets = tablesOf(root.get('datasets')).map((dataset, i) => {
     const where = `${path}: datasets ${i + 1}`
     checkKeys(where, dataset, [...keys, 'subsets'])

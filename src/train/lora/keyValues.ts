@@ -1,10 +1,10 @@
 import { StudioError } from '../../errors.ts'
 
 /** A value of `key=value` arguments: what Python's literals are here. */
-export type Literal = string | number | boolean | null | readonly Literal[]
+type Literal = string | number | boolean | null | readonly Literal[]
 
 /** Arguments such as `weight_decay=0.1` and `betas=(0.9, 0.99)`, by key. */
-export function keyValues(field: string, args: readonly string[]): ReadonlyMap<string, Literal> {
+function keyValues(field: string, args: readonly string[]): ReadonlyMap<string, Literal> {
   return new Map(
     args.map((arg) => {
       const equals = arg.indexOf('=')

@@ -1,7 +1,7 @@
 import { basename } from 'node:path'
+import { pythonFloat } from '../../image/pythonFloat.ts'
 import type { dataFacts } from './data.ts'
 import type { DatasetSettings } from './datasets.ts'
-import { keyValues } from './keyValues.ts'
 import type { Arguments } from './parameters.ts'
 import type { LoraSettings } from './settings.ts'
 
@@ -119,7 +119,9 @@ function trainingKeys(
   const { args, settings, base, vae, data, datasets } = facts
   const seconds = (date: Date) => `${date.getTime() / 1000}`
   const networkArgs = {
-    ...Object.fromEntries(keyValues('network_args', args.network_args)),
+    ...Object.fromEntries(
+      args.network_args.map((arg) => [arg.slice(0, arg.indexOf('=')), arg.slice(arg.indexOf('=') + 1)]),
+    ),
     ...(args.network_args.length > 0 ? { dropout: args.network_dropout ?? null } : {}),
   }
   const keys: [string, string][] = [
@@ -136,7 +138,7 @@ function trainingKeys(
     ['steps', `${step}`],
     ['max_train_steps', `${facts.totalSteps}`],
     ['network_dim', `${settings.network.dim}`],
-    ['network_alpha', pythonNumber(settings.network.alpha)],
+    ['network_alpha', pythonFloat(settings.network.alpha)],
     ['mixed_precision', 'no'],
     ['full_fp16', 'False'],
     ['fp8_base', 'False'],
@@ -154,7 +156,7 @@ function trainingKeys(
     ['dataset_dirs', pythonJson(data.folders)],
     ...plain.map((name): [string, string] => [
       name,
-      typeof args[name] === 'number' && floats.has(name) ? pythonNumber(args[name] as number) : python(args[name]),
+      typeof args[name] === 'number' && floats.has(name) ? pythonFloat(args[name] as number) : python(args[name]),
     ]),
   ]
   if (args.network_args.length > 0) keys.push(['network_args', pythonJson(networkArgs)])
@@ -256,11 +258,6 @@ function python(value: unknown): string {
   if (value === undefined) return 'None'
   if (typeof value === 'boolean') return value ? 'True' : 'False'
   return `${value}`
-}
-
-function pythonNumber(value: number): string {
-  if (Number.isInteger(value)) return `${value}.0`
-  return `${value}`.replace(/e-(\d)$/, 'e-0$1')
 }
 
 /** JSON with the spaces that Python puts in. */

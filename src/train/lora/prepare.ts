@@ -7,8 +7,8 @@ import { readWeight } from '../../files/readWeight.ts'
 import type { WeightEntry } from '../../files/weights.ts'
 import { fitNetwork } from '../../lora/fit.ts'
 import { mergeNetworks } from '../../lora/merge.ts'
+import { mergePlan } from '../../lora/mergePlan.ts'
 import { openNetwork } from '../../lora/network.ts'
-import { type Merge, planNetworks } from '../../lora/plan.ts'
 import type { Model } from '../../pipeline/model.ts'
 import type { FileIdentity } from '../../pipeline/recipe.ts'
 import type { Studio } from '../../pipeline/studio.ts'
@@ -182,13 +182,7 @@ async function withBaseWeights(
       unet: strength,
     }
   })
-  const { merges, branches } = planNetworks(uses)
-  const all = new Map<string, readonly Merge[]>(merges)
-  for (const [path, chain] of branches) {
-    const added = chain.map(({ adapter, strength }) => ({ adapter, strength: Number(strength) }))
-    all.set(path, [...(all.get(path) ?? []), ...added])
-  }
-  const merged = await mergeNetworks(weights, { merges: all, branches: new Map() }, (graph) =>
+  const merged = await mergeNetworks(weights, mergePlan(uses), (graph) =>
     compile(graph, { residence: 'mapped', threads }),
   )
   return new Map([...weights, ...merged])

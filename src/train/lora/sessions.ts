@@ -1,8 +1,12 @@
 import { compile } from '../../runtime/compile.ts'
 import type { Session } from '../../runtime/session.ts'
 import { WeightStore } from '../../runtime/weightStore.ts'
+import { sizeOf } from '../../tensor/shape.ts'
 import { type BatchSize, contextGraph, type LoraGraphOptions, loraGraph, type TextReading } from './graph.ts'
 import { tensorName } from './network.ts'
+
+/** Models of more numbers than these stay mapped from their file, and are converted at every step instead. */
+const largestPacked = 2.5e8
 
 /** A graph of one batch size, ready to run, and the shapes of its inputs. */
 export interface OpenedStep {
@@ -66,7 +70,10 @@ export class StepSessions {
   }
 
   #compile(graph: ReturnType<typeof loraGraph>): Promise<Session> {
-    return compile(graph, { residence: 'auto', threads: this.#threads, store: this.#store })
+    // The way back wants convolutions' weights turned about, so packed ones lie in memory twice.
+    const size = graph.weights.reduce((sum, { shape }) => sum + sizeOf(shape.map(Number)), 0)
+    const residence = size > largestPacked ? 'mapped' : 'auto'
+    return compile(graph, { residence, threads: this.#threads, store: this.#store })
   }
 }
 
