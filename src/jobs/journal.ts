@@ -191,6 +191,10 @@ export class Journal {
     return this.#change("UPDATE jobs SET place = ? WHERE id = ? AND state = 'queued'", place, id)
   }
 
+  moveToEnd(id: string): boolean {
+    return this.move(id, Number(this.#database.first('SELECT max(place) AS last FROM jobs')?.last) + 1)
+  }
+
   /** Notes where a file of a running job is about to be saved. */
   claim(id: string, { file, path }: Claim): void {
     this.#database.run(

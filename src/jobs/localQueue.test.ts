@@ -160,20 +160,21 @@ describe('after a restart', () => {
     expect(saved()).toEqual(['00000-1.png', '00001-2.png', 'mine.png'])
   })
 
-  test('a job that was begun again and again without an end is given up', async () => {
-    const job = await queue.submit(await task('a'))
+  test('a job that goes down with the server again and again lets others go first, and is not lost', async () => {
     await queue.pause()
-    await queue.ended(job)
-    const waiting = await queue.submit(await task('a'))
+    const [first, second] = [await queue.submit(await task('a')), await queue.submit(await task('a'))]
     await queue.close()
     const journal = new Journal(join(folder, 'jobs', 'journal.sqlite'))
-    for (let i = 0; i < 5; i++) {
-      journal.start(waiting.id, new Date())
-      if (i < 4) journal.requeue(waiting.id, 'lost')
+    for (let i = 0; i < 30; i++) {
+      journal.start(first.id, new Date())
+      if (i < 29) journal.requeue(first.id, 'lost')
     }
     journal.close()
     await open()
-    expect(await queue.get(waiting.id)).toMatchObject({ state: 'failed', error: { code: 'crashed' } })
+    expect((await queue.list({ states: ['queued'] })).map(({ id }) => id)).toEqual([second.id, first.id])
+    await queue.resume()
+    expect(await queue.ended(first)).toMatchObject({ state: 'done', attempts: 31 })
+    expect(crew.ran.map(({ jobId }) => jobId)).toEqual([second.id, first.id])
   })
 
   test('a pause holds, and ended jobs are remembered as they were', async () => {

@@ -24,9 +24,10 @@ export interface LocalQueueSettings {
   readonly log?: (message: string, error: unknown) => void
 }
 
-/** Attempts after which a job is given up, however they ended; a second one whose worker dies is the last. */
-const mostAttempts = 5
+/** Deaths of a worker after which its job is given up. */
 const mostCrashes = 2
+/** Times a job may go down with the server before others go first: it may be what brings the server down. */
+const suspiciousLosses = 3
 
 /** A job that has not ended. */
 interface Live {
@@ -89,10 +90,9 @@ export class LocalQueue implements JobQueue {
       if (state === 'running') await this.#takeBack(id)
       if (isForgotten) {
         this.#journal.end(id, 'cancelled', new Date(), errorOf('cancelled', 'the server was restarted meanwhile'))
-      } else if (state === 'running' && attempts >= mostAttempts) {
-        this.#journal.end(id, 'failed', new Date(), errorOf('crashed', `was begun ${attempts} times and never ended`))
       } else {
         if (state === 'running') this.#journal.requeue(id, 'lost')
+        if (state === 'running' && attempts >= suspiciousLosses) this.#journal.moveToEnd(id)
         this.#wait(this.#journal.find(id)!)
       }
     }
@@ -421,8 +421,7 @@ export class LocalQueue implements JobQueue {
     this.#log(`the worker of job ${id} died`, reason)
     this.#after(live, run, async () => {
       if (run.isCancelled) return this.#end(live, 'cancelled', errorOf('cancelled', 'stopped on request'))
-      const { crashes, attempts } = live.entry
-      if (crashes + 1 >= mostCrashes || attempts >= mostAttempts) {
+      if (live.entry.crashes + 1 >= mostCrashes) {
         return this.#end(live, 'failed', errorOf('crashed', `its worker died, for the second time: ${reason}`))
       }
       await this.#takeBack(id)
