@@ -1,3 +1,5 @@
+// What runs in the page sees the page's globals.
+/// <reference lib="dom" />
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { chromiumPath, startStudioServer } from './studioPage.ts'

@@ -55,7 +55,7 @@ export const promptRoutes: FastifyPluginAsyncTypebox<NativeServices> = async (ap
       const options = {
         tokenizer,
         embeddings: indexEmbeddings(
-          await Promise.all(named.map(({ stem, path }) => readEmbedding(stem, path))),
+          await Promise.all(named.map(({ stem, path }) => readEmbedding({ name: stem, path, isBundled: false }))),
           tokenizer,
         ),
         emphasis: studio.options.emphasis,
