@@ -74,6 +74,12 @@ test('a request that mentions neither hires fix nor variation switches both off'
   expect(form).toMatchObject({ prompt: 'a bird', steps: 5, hasHires: false, hasVariation: false, negativePrompt: '' })
 })
 
+test('what an infotext writes out is read as what it stands for', () => {
+  const request = { seed: '1234', cfg_scale: '4.5', steps: 'many', override_settings: { tiling: 'True' } }
+  expect(formOf(request)).toMatchObject({ seed: 1234, cfgScale: 4.5, tiling: true })
+  expect(formOf(request)).not.toHaveProperty('steps')
+})
+
 test('values that a form cannot have are left out', () => {
   const odd = { steps: '20', width: Number.NaN, prompt: 'x', styles: [1], isAdmin: true, tiling: 1, seed: 5 }
   expect(fitting(odd)).toEqual({ prompt: 'x', seed: 5 })

@@ -130,16 +130,23 @@ export function formOf(request: Readonly<Record<string, unknown>>): Partial<Reci
     clipSkip: formDefaults.clipSkip,
     hasVariation: Number(request.subseed_strength ?? 0) > 0,
     hasHires: request.enable_hr === true,
-    tiling: request.tiling === true,
+    tiling: false,
     styles: [],
     negativePrompt: '',
     scheduler: formDefaults.scheduler,
   }
   for (const [field, name] of fieldNames) {
     const value = given[field as keyof typeof given]
-    if (value !== undefined) changes[name] = value
+    if (value !== undefined) changes[name] = read(value, formDefaults[name])
   }
   return fitting(changes)
+}
+
+/** Infotexts are text: a number or a yes may still be written out. */
+function read(value: unknown, usual: RecipeForm[keyof RecipeForm]): unknown {
+  if (typeof value !== 'string') return value
+  if (typeof usual === 'number') return value.trim() === '' ? undefined : Number(value)
+  return typeof usual === 'boolean' ? value === 'True' : value
 }
 
 /** The values of an unknown object that a form can have. */
