@@ -77,7 +77,7 @@ describe.skipIf(chromiumPath === undefined)('the page in a browser', () => {
     await page.getByLabel('Seed', { exact: true }).fill('5')
     await page.getByRole('button', { name: 'Reuse parameters' }).click()
     await expect.poll(() => prompt.inputValue(), patience).toBe('a red car, <lora:tinylora:1>')
-    expect(await page.getByLabel('Seed', { exact: true }).inputValue()).toBe('1234')
+    await expect.poll(() => page.getByLabel('Seed', { exact: true }).inputValue(), patience).toBe('1234')
     expect(complaints).toEqual([])
   })
 
@@ -120,15 +120,15 @@ describe.skipIf(chromiumPath === undefined)('the page in a browser', () => {
   test('a mistake is told beside the control it is about, in the language of the page', async () => {
     await page.getByRole('combobox', { name: 'Language' }).click()
     await page.getByRole('option', { name: '简体中文' }).click()
-    await page.getByRole('button', { name: '生成' }).waitFor()
+    await page.getByRole('button', { name: '生成', exact: true }).waitFor()
     expect(await page.evaluate(() => document.documentElement.lang)).toBe('zh-CN')
 
     await page.getByLabel('迭代步数', { exact: true }).first().fill('20000')
-    await page.getByRole('button', { name: '生成' }).click()
+    await page.getByRole('button', { name: '生成', exact: true }).click()
     await page.getByRole('alert').filter({ hasText: '请检查“迭代步数”' }).waitFor()
     expect(complaints.filter((complaint) => !complaint.includes('422'))).toEqual([])
     await page.reload()
-    await page.getByRole('button', { name: '生成' }).waitFor()
+    await page.getByRole('button', { name: '生成', exact: true }).waitFor()
   })
 
   test('the page is asked for anew each time and its assets never again, and no script but its own may run', async () => {
