@@ -137,9 +137,14 @@ export function formOf(request: Readonly<Record<string, unknown>>): Partial<Reci
   }
   for (const [field, name] of fieldNames) {
     const value = given[field as keyof typeof given]
-    if (value !== undefined) changes[name] = value
+    if (value !== undefined) changes[name] = typeof formDefaults[name] === 'number' ? numberIn(value) : value
   }
   return fitting(changes)
+}
+
+/** Requests may give numbers as text, which is how infotexts have them. */
+function numberIn(value: unknown): unknown {
+  return typeof value === 'string' && value.trim() !== '' ? Number(value) : value
 }
 
 /** The values of an unknown object that a form can have. */
