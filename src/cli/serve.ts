@@ -2,9 +2,8 @@ import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { StudioError } from '../errors.ts'
-import { createLogger, type LogFormat } from '../server/operations/logger.ts'
+import type { LogFormat } from '../server/operations/logger.ts'
 import { type Credential, defaultSettings, type ServerSettings } from '../server/settings.ts'
-import { startServer } from '../server/start.ts'
 import { ProcessCrew } from '../worker/processCrew.ts'
 import { explainQuiet, quietOptions } from './launchFlags.ts'
 import { collect, wholeNumber } from './numbers.ts'
@@ -86,6 +85,11 @@ export function serveCommand(): Command {
 }
 
 async function run(options: ServeOptions, command: Command): Promise<void> {
+  // Other commands neither wait for the server's packages nor let them ask the system about its network.
+  const [{ createLogger }, { startServer }] = await Promise.all([
+    import('../server/operations/logger.ts'),
+    import('../server/start.ts'),
+  ])
   const logger = createLogger(options.logLevel, options.logFormat ?? (process.stderr.isTTY ? 'text' : 'json'))
   const settings = settingsOf(options)
   for (const line of explainQuiet({ ...options })) logger.info(line)

@@ -79,7 +79,7 @@ describe.skipIf(chromiumPath === undefined)('the page in a browser', () => {
     await page.getByLabel('Seed', { exact: true }).fill('5')
     await page.getByRole('button', { name: 'Reuse parameters' }).click()
     await expect.poll(() => prompt.inputValue(), patience).toBe('a red car, <lora:tinylora:1>')
-    expect(await page.getByLabel('Seed', { exact: true }).inputValue()).toBe('1234')
+    await expect.poll(() => page.getByLabel('Seed', { exact: true }).inputValue(), patience).toBe('1234')
     expect(complaints).toEqual([])
   })
 

@@ -90,3 +90,13 @@ test('an error finds the control it is about, by any name the server has for it'
   const fields = ['steps', 'n_iter', 'styles[0]', 'override_settings.sd_vae', 'sd_vae', 'hr_scale', 'toString']
   expect(fields.map(controlOf)).toEqual([...['steps', 'batchCount', 'styles', 'vae', 'vae', 'hiresScale'], undefined])
 })
+
+test('numbers that an infotext has as text are numbers of the form', () => {
+  const said = formOf({
+    prompt: 'a cat',
+    seed: '1234',
+    steps: '4',
+    override_settings: { CLIP_stop_at_last_layers: '2' },
+  })
+  expect(said).toMatchObject({ seed: 1234, steps: 4, clipSkip: 2 })
+})
