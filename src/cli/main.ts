@@ -2,32 +2,34 @@
 import { Command } from 'commander'
 import { StudioError } from '../errors.ts'
 import { version } from '../version.ts'
-import { datasetCommand } from './dataset.ts'
-import { generateCommand } from './generate.ts'
-import { inspectCommand } from './inspect.ts'
-import { loraToolsCommand } from './lora.ts'
-import { measureCommand } from './measure.ts'
-import { mergeCommand } from './merge.ts'
-import { serveCommand } from './serve.ts'
-import { trainCommand } from './train.ts'
-import { verifyCommand } from './verify.ts'
 
 // The native runtime reads this when it loads, which is long after this line.
 process.env.ORT_DISABLE_TELEMETRY = '1'
+
+/** Each command with its own modules, so that one does not wait for what the others need. */
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  serve: async () => (await import('./serve.ts')).serveCommand(),
+  generate: async () => (await import('./generate.ts')).generateCommand(),
+  dataset: async () => (await import('./dataset.ts')).datasetCommand(),
+  inspect: async () => (await import('./inspect.ts')).inspectCommand(),
+  merge: async () => (await import('./merge.ts')).mergeCommand(),
+  lora: async () => (await import('./lora.ts')).loraToolsCommand(),
+  measure: async () => (await import('./measure.ts')).measureCommand(),
+  train: async () => (await import('./train.ts')).trainCommand(),
+  verify: async () => (await import('./verify.ts')).verifyCommand(),
+}
 
 const program = new Command('athanor')
   .description('A Stable Diffusion studio. Without a command it starts the server.')
   .version(version)
   .showHelpAfterError('(--help explains every option)')
-  .addCommand(serveCommand(), { isDefault: true })
-  .addCommand(generateCommand())
-  .addCommand(datasetCommand())
-  .addCommand(inspectCommand())
-  .addCommand(mergeCommand())
-  .addCommand(loraToolsCommand())
-  .addCommand(measureCommand())
-  .addCommand(trainCommand())
-  .addCommand(verifyCommand())
+const named = process.argv[2] ?? ''
+for (const [name, load] of Object.entries(commands)) {
+  // Without a command's name it may be any of them, or the list of all.
+  if (!Object.hasOwn(commands, named) || name === named) {
+    program.addCommand(await load(), { isDefault: name === 'serve' })
+  }
+}
 
 /** Codes of errors that lie in what the user asked, as opposed to the state of the machine. */
 const usage: ReadonlySet<string> = new Set(['bad-request', 'unknown-name'])
