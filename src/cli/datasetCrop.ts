@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { usualAutoSize } from '../dataset/crop/cropPicture.ts'
+import { type AutoSizeOptions, usualAutoSize } from '../dataset/crop/cropPicture.ts'
 import { type CropMode, cropSet } from '../dataset/crop/cropSet.ts'
 import { usualWeights } from '../dataset/crop/focalPoint.ts'
 import { openFaceDetector } from '../dataset/faces/yunet.ts'
@@ -17,7 +17,7 @@ interface OutputOptions {
   readonly captionExtension?: string
 }
 
-interface CropOptions extends OutputOptions {
+interface CropOptions extends OutputOptions, AutoSizeOptions {
   readonly size?: Size
   readonly mode: 'center' | 'focal' | 'box' | 'auto'
   readonly box?: Box
@@ -25,12 +25,6 @@ interface CropOptions extends OutputOptions {
   readonly entropyWeight: number
   readonly edgeWeight: number
   readonly faces?: string
-  readonly minSide: number
-  readonly maxSide: number
-  readonly minArea: number
-  readonly maxArea: number
-  readonly maxError: number
-  readonly objective: 'area' | 'error'
 }
 
 /** `dataset crop`: pictures brought to a size. */

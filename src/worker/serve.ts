@@ -21,7 +21,8 @@ export interface CurrentJob {
  */
 export async function serve(open: () => Promise<Workshop> | Workshop): Promise<void> {
   if (!process.send) throw new Error('internal: a worker process is started by a server')
-  const send = (message: FromWorker) => process.send?.(message)
+  // A parent that is gone cannot be told anything; `disconnect` then ends this process.
+  const send = (message: FromWorker) => process.send?.(message, undefined, undefined, () => undefined)
   process.on('disconnect', () => process.exit(0))
   // Ctrl-C in a terminal reaches the whole group; when to stop is the server's decision.
   process.on('SIGINT', () => undefined)
