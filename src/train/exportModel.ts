@@ -4,13 +4,14 @@ import { StudioError } from '../errors.ts'
 import { sha256 } from '../files/hash.ts'
 import { openWeights } from '../files/openWeights.ts'
 import { readWeight } from '../files/readWeight.ts'
-import { sparseRows } from '../files/sparseRows.ts'
+import { rowsInUse, sparseRows } from '../files/sparseRows.ts'
 import type { WeightEntry } from '../files/weights.ts'
 import { writeSafetensors } from '../files/writeSafetensors.ts'
 import { configKey, configText } from '../models/configInMetadata.ts'
 import type { ModelConfig } from '../models/configs.ts'
 import { toF16 } from '../tensor/half.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import { sourcesKey } from './baseModel.ts'
 import { readAverages } from './checkpoint.ts'
 import { openParts, tokenTable } from './frozenParts.ts'
 import { checkpointPath } from './run.ts'
@@ -67,19 +68,6 @@ function runIn(path: string, fingerprint: string) {
   }
 }
 
-/** The rows of a table that are not all zeros, and their numbers. */
-function rowsInUse(table: WeightEntry): { readonly stored: Tensor; readonly ids: Int32Array } {
-  const { shape, data } = readWeight(table)
-  const [rows, width] = shape as [number, number]
-  const ids: number[] = []
-  for (let row = 0; row < rows; row++) {
-    if (data.subarray(row * width, (row + 1) * width).some((x) => x !== 0)) ids.push(row)
-  }
-  const stored = new Float32Array(ids.length * width)
-  for (const [i, row] of ids.entries()) stored.set(data.subarray(row * width, (row + 1) * width), i * width)
-  return { stored: { shape: [ids.length, width], data: stored }, ids: Int32Array.from(ids) }
-}
-
 function half(name: string, { shape, data }: Tensor): WeightEntry {
   const bits = toF16(data)
   const isTooLarge = data.some((x) => Math.abs(x) > 65504)
@@ -97,7 +85,7 @@ function describe(
 ): readonly (readonly [string, string])[] {
   return [
     [configKey, configText(config, size)],
-    ['training_sources', JSON.stringify(sources)],
+    [sourcesKey, JSON.stringify(sources)],
     ['training_steps', step],
     ['modelspec.sai_model_spec', '1.0.0'],
     ['modelspec.architecture', 'stable-diffusion-v1'],
