@@ -67,7 +67,8 @@ export async function* trainUnet(run: UnetRun, places: RunPlaces): AsyncGenerato
     const side = latentSide(store.size, config.vae)
     const identity = await sha256(parts.path)
 
-    const encoder = kept(await compile(encoderGraph(config, { weights }), { residence, threads }))
+    const encoders = await sessionsFor(encoderGraph(config, { weights }), threads, threads)
+    encoders.forEach(kept)
     const text = kept(await compile(textGraph(config, { weights }, { skip: 0 }), { residence, threads }))
     const read = captionEncoder(text, config.text.width, openTokenizer('clip'))
     const latents = (split: Split, count: number, name: string) =>
@@ -78,7 +79,7 @@ export async function* trainUnet(run: UnetRun, places: RunPlaces): AsyncGenerato
         key: JSON.stringify({ identity, seed: run.seed, scenes: run.scenes, split, drawings: store.rows.length }),
         seed: run.seed,
         draw: drawerOf(store, split, run.scenes, store.size),
-        encoder,
+        encoders,
         shape: [config.vae.latentChannels, side, side],
       })
     const examples = yield* latents('training', run.examples, 'latents')
