@@ -5,14 +5,11 @@ import { sha256 } from '../files/hash.ts'
 import { openWeights } from '../files/openWeights.ts'
 import { readWeight } from '../files/readWeight.ts'
 import { rowsInUse, sparseRows } from '../files/sparseRows.ts'
-import type { WeightEntry } from '../files/weights.ts'
 import { writeSafetensors } from '../files/writeSafetensors.ts'
 import { configKey, configText } from '../models/configInMetadata.ts'
 import type { ModelConfig } from '../models/configs.ts'
-import { toF16 } from '../tensor/half.ts'
-import type { Tensor } from '../tensor/tensor.ts'
 import { sourcesKey } from './baseModel.ts'
-import { readAverages } from './checkpoint.ts'
+import { halfEntryOf, readAverages } from './checkpoint.ts'
 import { openParts, tokenTable } from './frozenParts.ts'
 import { checkpointPath } from './run.ts'
 import { modelConfigOf, unetRunSchema } from './unetConfig.ts'
@@ -42,12 +39,12 @@ export async function exportModel({ folder, path, title }: ExportOptions): Promi
   if (!table) throw new StudioError('bad-file', `${parts.path}: ${tokenTable} is missing`, { field: parts.path })
   const rows = table.shape[0]!
   const { stored, ids } = rowsInUse(table)
-  const sparse = sparseRows(half(tokenTable, stored), ids, rows)
+  const sparse = sparseRows(halfEntryOf(tokenTable, stored), ids, rows)
   const rest = [...parts.weights.values()].filter(({ name }) => name !== tokenTable)
   const tensors = [
     ...sparse.entries,
-    ...rest.map((entry) => half(entry.name, readWeight(entry))),
-    ...[...averages].map(([name, tensor]) => half(name, tensor)),
+    ...rest.map((entry) => halfEntryOf(entry.name, readWeight(entry))),
+    ...[...averages].map(([name, tensor]) => halfEntryOf(name, tensor)),
   ]
   const step = openWeights(checkpoint).metadata.get('step') ?? ''
   writeSafetensors(path, tensors, new Map([sparse.metadata, ...describe(config, parts.sources, run.size, title, step)]))
@@ -66,14 +63,6 @@ function runIn(path: string, fingerprint: string) {
   } catch (cause) {
     throw new StudioError('bad-file', `${path}: is a checkpoint of another kind of run`, { field: path, cause })
   }
-}
-
-function half(name: string, { shape, data }: Tensor): WeightEntry {
-  const bits = toF16(data)
-  const isTooLarge = data.some((x) => Math.abs(x) > 65504)
-  if (isTooLarge) throw new StudioError('not-a-number', `${name}: has numbers that half precision cannot hold`)
-  const bytes = new Uint8Array(bits.buffer, bits.byteOffset, bits.byteLength)
-  return { name, dtype: 'F16', shape, sizeBytes: bytes.length, location: { bytes } }
 }
 
 function describe(
