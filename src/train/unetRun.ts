@@ -69,7 +69,9 @@ export async function* trainUnet(run: UnetRun, places: RunPlaces): AsyncGenerato
 
     const encoders = await sessionsFor(encoderGraph(config, { weights }), threads, threads)
     encoders.forEach(kept)
-    const text = kept(await compile(textGraph(config, { weights }, { skip: 0 }), { residence, threads }))
+    // Captions are read while a step before is computed, by threads that have enough to do.
+    const reading = { residence, threads: 1, isAside: true } as const
+    const text = kept(await compile(textGraph(config, { weights }, { skip: 0 }), reading))
     const read = captionEncoder(text, config.text.width, openTokenizer('clip'))
     const latents = (split: Split, count: number, name: string) =>
       cachedLatents({
