@@ -69,6 +69,7 @@ export function withWholeTables(file: WeightFile): WeightFile {
       shape: [rows, width],
       sizeBytes,
       location: wholeTable(file, stored, ids, rows),
+      sparse: { stored, places: () => placesOf(file, readBytes(ids), rows) },
     })
   }
   return { ...file, entries }
@@ -93,21 +94,29 @@ function wholeTable(file: WeightFile, stored: WeightEntry, ids: WeightEntry, row
   let whole: Uint8Array | undefined
   return {
     get bytes() {
-      whole ??= spread(file, readBytes(stored), readBytes(ids), rows)
+      whole ??= spread(file, stored, readBytes(ids), rows)
       return whole
     },
   }
 }
 
-function spread({ path }: WeightFile, stored: Uint8Array, idBytes: Uint8Array, rows: number): Uint8Array {
-  const view = new DataView(idBytes.buffer, idBytes.byteOffset, idBytes.byteLength)
-  const count = idBytes.length / 4
-  const rowBytes = count === 0 ? 0 : stored.length / count
+function spread(file: WeightFile, stored: WeightEntry, idBytes: Uint8Array, rows: number): Uint8Array {
+  const bytes = readBytes(stored)
+  const rowBytes = stored.shape[1]! * bytesPer(stored.dtype)
   const whole = new Uint8Array(rows * rowBytes)
-  for (let i = 0; i < count; i++) {
-    const id = view.getInt32(4 * i, true)
-    if (id < 0 || id >= rows) throw badFile(path, `a stored row is numbered ${id} in a table of ${rows} rows`)
-    whole.set(stored.subarray(i * rowBytes, (i + 1) * rowBytes), id * rowBytes)
+  for (const [row, place] of placesOf(file, idBytes, rows).entries()) {
+    if (place >= 0) whole.set(bytes.subarray(place * rowBytes, (place + 1) * rowBytes), row * rowBytes)
   }
   return whole
+}
+
+function placesOf({ path }: WeightFile, idBytes: Uint8Array, rows: number): Int32Array {
+  const view = new DataView(idBytes.buffer, idBytes.byteOffset, idBytes.byteLength)
+  const places = new Int32Array(rows).fill(-1)
+  for (let place = 0; place < idBytes.length / 4; place++) {
+    const row = view.getInt32(4 * place, true)
+    if (row < 0 || row >= rows) throw badFile(path, `a stored row is numbered ${row} in a table of ${rows} rows`)
+    places[row] = place
+  }
+  return places
 }

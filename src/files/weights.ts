@@ -10,6 +10,16 @@ export interface WeightEntry {
   readonly shape: readonly number[]
   readonly sizeBytes: number
   readonly location: WeightLocation
+  /** For a table of which only some rows are in the file: these. `location` has the whole of it. */
+  readonly sparse?: SparseTable
+}
+
+/** Rows that are stored of a table whose others are zero. */
+export interface SparseTable {
+  /** The rows, [stored, width]. */
+  readonly stored: WeightEntry
+  /** Where each row of the table is among them; −1 for one that is not. */
+  places(): Int32Array
 }
 
 type WeightLocation = FileSlice | { readonly bytes: Uint8Array }

@@ -77,12 +77,16 @@ class Sharing {
   }
 
   #constant(copy: Graph, data: ConstantData, shape: readonly number[], type: Value['type']): Value {
+    if (data.length > longestCompared) return copy.constant(data, shape, type)
     const key = `${type} ${shapeText(shape)} ${data}`
     const known = this.#constants.get(key) ?? copy.constant(data, shape, type)
     this.#constants.set(key, known)
     return known
   }
 }
+
+/** Constants of more numbers are not looked for twins: spelling them out would take longer than it saves. */
+const longestCompared = 4096
 
 /** Only the last of several reshapes matters. */
 function unreshaped(op: OpName, input: Value | null): Value | null {

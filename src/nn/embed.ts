@@ -1,10 +1,16 @@
-import { cast, concat, constant, cos, gather, mul, reshape, sin } from '../graph/ops.ts'
+import { cast, concat, constant, cos, gather, integers, less, mul, reshape, sin, where } from '../graph/ops.ts'
 import type { Value } from '../graph/value.ts'
 import type { Scope } from './scope.ts'
 
 /** Rows of the table `name` [rows, width] by number: indices [...] int64 → [..., width]. */
 export function embedding(scope: Scope, name: string, indices: Value, [rows, width]: readonly [number, number]): Value {
-  return cast(gather(scope.stored(name, [rows, width]), indices, 0), 'float32')
+  const sparse = scope.sparse(name, [rows, width])
+  if (!sparse) return cast(gather(scope.stored(name, [rows, width]), indices, 0), 'float32')
+  // A place of −1 reads the last stored row, and is then zero.
+  const { graph } = indices
+  const place = gather(integers(graph, Array.from(sparse.places)), indices, 0)
+  const isZero = less(reshape(place, [...place.shape, 1]), integers(graph, [0], []))
+  return where(isZero, constant(graph, 0), cast(gather(sparse.stored, place, 0), 'float32'))
 }
 
 /**

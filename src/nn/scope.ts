@@ -78,8 +78,20 @@ export class Scope {
   /** The same in the element type it enters with, for tables of which only some rows are worth a cast. */
   stored(name: string, shape: readonly number[], x?: ValueType): Value {
     const path = this.#join(name)
-    const standIn = this.#options.standIn?.(path, shape)
-    if (standIn) return standIn
+    return this.#options.standIn?.(path, shape) ?? this.#weight(path, this.#entry(path, shape, x), shape)
+  }
+
+  /** A table of which only some rows are in the file: these, and where each row is among them. */
+  sparse(name: string, shape: readonly number[]): { readonly stored: Value; readonly places: Int32Array } | undefined {
+    const path = this.#join(name)
+    if (this.#options.standIn?.(path, shape)) return undefined
+    const { sparse } = this.#entry(path, shape)
+    if (!sparse || sparse.stored.shape[0] === 0) return undefined
+    const { stored } = sparse
+    return { stored: this.#weight(stored.name, stored, stored.shape), places: sparse.places() }
+  }
+
+  #entry(path: string, shape: readonly number[], x?: ValueType): WeightEntry {
     const entry = this.#options.weights.get(path, shape)
     const expected = x ? `${shapeText(shape)}, as x is ${shapeText(x.shape)}` : shapeText(shape)
     if (!entry) {
@@ -90,6 +102,10 @@ export class Scope {
       const found = shapeText(entry.shape)
       throw new StudioError('wrong-architecture', `${path}: is ${found}, expected ${expected}`, { field: path })
     }
+    return entry
+  }
+
+  #weight(path: string, entry: WeightEntry, shape: readonly number[]): Value {
     const type = this.emit.weights === 'stored' ? elementTypes[entry.dtype] : 'float32'
     return this.graph.weight(path, entry, type, shape)
   }

@@ -7,8 +7,9 @@ import { availableMemory, memoryUsage } from 'node:process'
  * run; a packed one has done so once, which takes about as long as two of these conversions and holds every weight in
  * float32. So a session that is run once (an encoder, a decoder, a preview of one step) is best left mapped, and one
  * that is run again is best packed before its second run: whatever work lies ahead, this costs at most a conversion or
- * two more than knowing it beforehand. What another session has packed is used from the first run on. Since both
- * compute the same numbers, nobody can tell from the picture.
+ * two more than knowing it beforehand. What another session has packed is used from the first run on, and a small model
+ * is packed at once, as a second session would take longer to open. Since both compute the same numbers, nobody can tell
+ * from the picture.
  *
  * Where memory is short they stay mapped: the pages are the file cache's, shared by all processes and given back to the
  * system when it needs them.
@@ -16,8 +17,12 @@ import { availableMemory, memoryUsage } from 'node:process'
 export function isWorthPacking({ all, missing }: PackedSize, runs: number): boolean {
   const isAgain = runs >= 1
   const isMostlyThere = missing < all / 8
-  return (isAgain || isMostlyThere) && missing + reserveBytes <= availableMemory()
+  const isSmall = all <= smallBytes
+  return (isAgain || isMostlyThere || isSmall) && missing + reserveBytes <= availableMemory()
 }
+
+/** Weights of a model that is packed as fast as it is opened. */
+const smallBytes = 2 ** 27
 
 /** Bytes of packed weights: those of a graph, and those of them that no session has packed yet. */
 export interface PackedSize {
