@@ -151,7 +151,9 @@ export const allDefaults: Readonly<Record<string, unknown>> = { ...inertDefaults
 
 /** Options with a request's `override_settings` over them; a key that nobody knows is an error. */
 export function overrideOptions(options: Options, overrides: Readonly<Record<string, unknown>>): Options {
-  for (const key of Object.keys(overrides)) {
+  const keys = Object.keys(overrides)
+  if (keys.length === 0) return options
+  for (const key of keys) {
     if (!isOption(key)) {
       throw new StudioError('unknown-name', `override_settings.${key}: there is no option of this name`, {
         field: `override_settings.${key}`,
