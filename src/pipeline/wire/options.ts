@@ -93,6 +93,11 @@ export const optionsSchema = z.object({
   auto_backcompat: withDefault(boolean, true),
   save_init_img: withDefault(boolean, false),
 
+  // The server. The reference fetches pictures from addresses unless told otherwise; here it is the other way round.
+  api_enable_requests: withDefault(boolean, false),
+  api_forbid_local_requests: withDefault(boolean, true),
+  api_useragent: withDefault(text(1000), ''),
+
   // Files
   save_images_before_highres_fix: withDefault(boolean, false),
   return_grid: withDefault(boolean, true),
