@@ -28,6 +28,8 @@ export interface StudioSettings {
 export class Studio {
   readonly dataDir: string
   readonly gpuNoise: Noise['source']
+  /** Threads inside one operator. */
+  readonly threads: number
   readonly library: Library
   readonly optionsFile: OptionsFile
   readonly pool: SessionPool
@@ -38,6 +40,7 @@ export class Studio {
   constructor(dataDir: string, { gpuNoise = 'nv', threads = availableParallelism(), embedded }: StudioSettings = {}) {
     this.dataDir = resolve(dataDir)
     this.gpuNoise = gpuNoise
+    this.threads = threads
     this.library = new Library(this.dataDir, embedded)
     this.optionsFile = new OptionsFile(join(this.dataDir, 'config.json'))
     this.pool = new SessionPool({ threads, cacheDir: join(this.dataDir, 'cache') })

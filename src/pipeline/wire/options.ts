@@ -93,6 +93,16 @@ export const optionsSchema = z.object({
   auto_backcompat: withDefault(boolean, true),
   save_init_img: withDefault(boolean, false),
 
+  // Words for pictures
+  interrogate_return_ranks: withDefault(boolean, false),
+  interrogate_clip_dict_limit: withDefault(integer(0, 1e6), 1500),
+  interrogate_clip_skip_categories: withDefault(z.array(text(200)).max(1000), []),
+  interrogate_deepbooru_score_threshold: withDefault(number(0, 1), 0.5),
+  deepbooru_sort_alpha: withDefault(boolean, true),
+  deepbooru_use_spaces: withDefault(boolean, true),
+  deepbooru_escape: withDefault(boolean, true),
+  deepbooru_filter_tags: withDefault(text(), ''),
+
   // The server. The reference fetches pictures from addresses unless told otherwise; here it is the other way round.
   api_enable_requests: withDefault(boolean, false),
   api_forbid_local_requests: withDefault(boolean, true),

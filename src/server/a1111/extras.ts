@@ -15,6 +15,7 @@ import { namedPicture } from '../namedPictures.ts'
 import type { Context } from './context.ts'
 import { httpException, ReferenceFailure } from './errors.ts'
 import { extraBatchFields, extraSingleFields, interrogateFields, pngInfoFields } from './extrasFields.ts'
+import { interrogate } from './interrogate.ts'
 import { base64, encodeFile } from './outputs.ts'
 import { pictureFailure, refuseDownload } from './referenceFailures.ts'
 import { type Call, route } from './route.ts'
@@ -68,10 +69,8 @@ export function extrasRoutes(app: FastifyInstance, context: Context): void {
     async (call) => {
       const { model, image } = call.values
       if (model !== 'clip' && model !== 'deepdanbooru') throw httpException(404, 'Model not found')
-      await sourceOf(image, 'image', call, context)
-      throw new StudioError('unsupported', `model: this version has no model "${model}" to describe pictures with`, {
-        field: 'model',
-      })
+      const { picture } = await sourceOf(image, 'image', call, context)
+      return { caption: await interrogate(picture, model, call, context) }
     },
   )
 }

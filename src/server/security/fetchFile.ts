@@ -47,7 +47,7 @@ export async function fetchFile(address: string, rules: FetchRules, signal: Abor
 const redirections: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
 function webAddress(text: string, base: URL | undefined): URL {
-  const url = URL.canParse(text, base) ? new URL(text, base) : undefined
+  const url = URL.canParse(text, base?.href) ? new URL(text, base) : undefined
   if (url && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '') return url
   throw new StudioError('bad-request', 'expected an address that begins with http:// or https:// and has no password')
 }
