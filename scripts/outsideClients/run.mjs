@@ -38,7 +38,9 @@ function must(command, args, options) {
 function installPython() {
   if (!existsSync(python)) must('python3', ['-m', 'venv', 'venv'])
   const packages = ['pytest', 'pytest-base-url', 'requests', 'webuiapi', 'schemathesis']
-  must(python, ['-m', 'pip', 'install', '--quiet', ...packages])
+  if (!existsSync(join(work, 'venv', 'bin', 'schemathesis'))) {
+    must(python, ['-m', 'pip', 'install', '--quiet', ...packages])
+  }
 }
 
 function installNpm() {

@@ -1,10 +1,15 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { openWeights } from '../../src/files/openWeights.ts'
+import { writeSafetensors } from '../../src/files/writeSafetensors.ts'
 import { toOnnx } from '../../src/graph/onnx.ts'
 import { add, cast, concat, constant, cos, mul, reduceMean, reshape, sin } from '../../src/graph/ops.ts'
 import { Graph, type Value } from '../../src/graph/value.ts'
+import { toRgb } from '../../src/image/channels.ts'
 import { decodePicture } from '../../src/image/decode.ts'
+import { encodePng } from '../../src/image/encode.ts'
+import { filled } from '../../src/image/picture.ts'
 import { readInfotext } from '../../src/image/readInfotext.ts'
 import { golden } from '../parity/recorded.ts'
 import { ask, contractServer } from './contractServer.ts'
@@ -221,6 +226,71 @@ describe('words for a picture', () => {
       200,
       '(a a a a a a a a a), (a a a a), (b b b b)',
     ])
+  })
+})
+
+describe('masks', () => {
+  const painted = async (side: number, level: number, own: object = {}) => {
+    const mask = Buffer.from(await encodePng(filled(3, side, side, [level, level, level]))).toString('base64')
+    const body = { ...small, width: 128, height: 128, steps: 2, init_images: [source], mask, ...own }
+    const { status, answer } = await post('/sdapi/v1/img2img', body)
+    expect(status).toBe(200)
+    return toRgb(await decodePicture(Buffer.from((answer.images as string[])[0]!, 'base64')))
+  }
+
+  test('of another size are stretched over the picture: all white paints all of it, all black nothing', async () => {
+    const before = toRgb(await decodePicture(Buffer.from(source, 'base64')))
+    for (const side of [32, 200]) {
+      expect((await painted(side, 0, { inpaint_full_res: false })).data).toEqual(before.data)
+      expect((await painted(side, 255, { inpaint_full_res: false })).data).not.toEqual(before.data)
+    }
+  })
+
+  test('without anything to paint leave the picture, where only the masked part is looked at, too', async () => {
+    const before = toRgb(await decodePicture(Buffer.from(source, 'base64')))
+    expect((await painted(128, 0, { inpaint_full_res: true })).data).toEqual(before.data)
+  })
+})
+
+describe('what a page shows of model files', () => {
+  const at = (path: string) => server().app.inject({ url: `/sd_extra_networks/${path}` })
+
+  test('is what their trainers wrote, previews beside them, and covers within', async () => {
+    const folder = join(server().path, 'models', 'Lora')
+    const { entries } = openWeights(join(golden, 'models', 'lora', 'tinylora.safetensors'))
+    const cover = readFileSync(join(golden, 'inputs', 'init128.png'))
+    const covers = JSON.stringify([cover.toString('base64'), Buffer.from('<script>').toString('base64')])
+    const metadata = new Map([
+      ['ss_tag', '{"a": 1}'],
+      ['ssmd_cover_images', covers],
+    ])
+    writeSafetensors(join(folder, 'shown.safetensors'), entries.values(), metadata)
+    writeFileSync(join(folder, 'shown.preview.png'), cover)
+    const told = JSON.parse(((await at('metadata?page=lora&item=shown')).json() as { metadata: string }).metadata)
+    expect(told).toMatchObject({ ss_tag: { a: 1 } })
+    expect((await at('metadata?page=lora&item=nobody')).json()).toEqual({})
+    const thumb = await at(`thumb?filename=${encodeURIComponent(join(folder, 'shown.preview.png'))}`)
+    expect([thumb.statusCode, thumb.headers['content-type'], thumb.rawPayload]).toEqual([200, 'image/png', cover])
+    const within = await at('cover-images?page=Lora&item=shown')
+    expect([within.statusCode, within.rawPayload]).toEqual([200, cover])
+    // What is no picture is not sent, whatever it is called.
+    for (const path of ['cover-images?page=lora&item=shown&index=1', 'cover-images?page=lora&item=shown&index=9']) {
+      expect((await at(path)).statusCode).toBe(404)
+    }
+    writeFileSync(join(folder, 'shown.preview.png'), '<script>')
+    expect((await at(`thumb?filename=${encodeURIComponent(join(folder, 'shown.preview.png'))}`)).statusCode).toBe(404)
+  })
+
+  test('and no other file of the machine', async () => {
+    const outside = ['/etc/passwd', join(server().path, 'config.json'), join(golden, 'inputs', 'init128.png'), '', '..']
+    for (const path of outside) {
+      expect([path, (await at(`thumb?filename=${encodeURIComponent(path)}`)).statusCode]).toEqual([path, 404])
+    }
+    for (const page of ['constructor', '__proto__', '../x']) {
+      expect((await at(`metadata?page=${page}&item=toString`)).json()).toEqual({})
+    }
+    expect((await at('get-single-card?page=lora&name=x')).statusCode).toBe(404)
+    expect((await at('nothing')).json()).toEqual({ detail: 'Not Found' })
   })
 })
 
