@@ -127,7 +127,7 @@ const clients = {
         '--max-examples',
         values.examples,
       ],
-      ...['--exclude-path-regex', 'server-(stop|kill|restart)|/events', '--request-timeout', '120'],
+      ...['--exclude-path-regex', 'server-(stop|kill|restart)|/events', '--request-timeout', '600'],
     ]),
 }
 

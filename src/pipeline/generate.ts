@@ -71,7 +71,10 @@ export async function* generate(
     ...(recipe.hires?.model ? [recipe.hires.model] : []),
     ...(recipe.refiner ? [recipe.refiner.model] : []),
   ]
-  for (const { checkpoint } of models) await checkHash(studio, checkpoint)
+  for (const { checkpoint, vae } of models) {
+    await checkHash(studio, checkpoint, 'sd_model_checkpoint')
+    if (vae) await checkHash(studio, vae, 'sd_vae')
+  }
   await studio.keepOnly(models.map(({ checkpoint }) => checkpoint))
   const jobTime = new Date()
   const facts: Facts = new Map(given)
@@ -126,11 +129,11 @@ async function startOf(job: Job): Promise<StartState | undefined> {
   return startFrom(recipe, init, vae, upscaler, facts)
 }
 
-/** Refuses a checkpoint that is not what it was when the recipe was written: the name alone is no promise. */
-async function checkHash({ library }: Studio, { name, path, hash }: FileIdentity): Promise<void> {
+/** Refuses a file that is not what it was when the recipe was written: its name alone is no promise. */
+async function checkHash({ library }: Studio, { name, path, hash }: FileIdentity, field: string): Promise<void> {
   if (hash === undefined || (await library.hashes.file(path)) === hash) return
   const message = `${name}: its file has been replaced since this was asked for (hash changed); ask again to use what it is now`
-  throw new StudioError('conflict', message, { field: 'sd_model_checkpoint' })
+  throw new StudioError('conflict', message, { field })
 }
 
 async function framingOf({ recipe, studio, facts }: Job): Promise<Framing> {
