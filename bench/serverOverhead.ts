@@ -7,14 +7,14 @@ const seconds = Number(process.argv[2] ?? 5)
 const server = await testServer({}, { workers: 2, limits: { queued: 1e6, queuedPerUser: 1e6 } })
 const address = await server.app.listen({ port: 0, host: '127.0.0.1' })
 
-const body = JSON.stringify({ ...submission('a', { steps: 1 }), save: false })
+const submitted = { ...submission('a', { steps: 1 }), save: false }
+const json = { method: 'POST', headers: { 'content-type': 'application/json' } } as const
 const routes: readonly (readonly [title: string, options: Partial<autocannon.Options>])[] = [
   ['health check', { url: `${address}/healthz` }],
   ['look at the queue', { url: `${address}/api/v1/queue` }],
-  [
-    'submit a job',
-    { url: `${address}/api/v1/jobs`, method: 'POST', body, headers: { 'content-type': 'application/json' } },
-  ],
+  ['submit a job', { ...json, url: `${address}/api/v1/jobs`, body: JSON.stringify(submitted) }],
+  // With the stub engine's own millisecond, and the picture read, encoded and sent.
+  ['txt2img of A1111', { ...json, url: `${address}/sdapi/v1/txt2img`, body: JSON.stringify(submitted.request) }],
 ]
 
 process.stdout.write('request              clients    p50 ms   p99 ms   a second   refused or failed\n')

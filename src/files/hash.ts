@@ -58,7 +58,7 @@ export class FileHashes {
 }
 
 function keyOf(kind: string, path: string): string {
-  return `${kind}:${realpathSync(path)}`
+  return `${kind}:${realpathSync.native(path)}`
 }
 
 /** The size and time of change of a file; of a folder, the sum and the latest of its files'. */

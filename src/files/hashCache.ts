@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { Remembered } from './remembered.ts'
 import { replaceFile } from './replaceFile.ts'
 
 /** By what a file's change is noticed. */
@@ -7,7 +8,7 @@ export interface FileStamp {
   readonly modified: number
 }
 
-interface Remembered extends FileStamp {
+interface Entry extends FileStamp {
   readonly hash: string
 }
 
@@ -20,6 +21,7 @@ const maxRemembered = 100_000
  */
 export class HashCache {
   readonly #path: string
+  readonly #entries = new Remembered(readEntries)
   readonly #underWay = new Map<string, Promise<string>>()
 
   constructor(path: string) {
@@ -44,21 +46,12 @@ export class HashCache {
 
   /** The hash remembered under `key` for a file of this stamp. */
   known(key: string, stamp: FileStamp): string | undefined {
-    const entry = this.#read().get(key)
+    const entry = this.#entries.of(this.#path).get(key)
     return entry && entry.size === stamp.size && entry.modified === stamp.modified ? entry.hash : undefined
   }
 
-  #read(): Map<string, Remembered> {
-    try {
-      const json: unknown = JSON.parse(readFileSync(this.#path, 'utf8'))
-      return new Map(Object.entries(json ?? {}).filter((pair): pair is [string, Remembered] => isRemembered(pair[1])))
-    } catch {
-      return new Map() // missing on the first run, broken after an accident
-    }
-  }
-
-  #write(key: string, entry: Remembered): void {
-    const all = this.#read()
+  #write(key: string, entry: Entry): void {
+    const all = new Map(this.#entries.of(this.#path))
     all.delete(key)
     all.set(key, entry)
     const kept = [...all].slice(-maxRemembered)
@@ -70,7 +63,16 @@ export class HashCache {
   }
 }
 
-function isRemembered(value: unknown): value is Remembered {
+function readEntries(path: string): ReadonlyMap<string, Entry> {
+  try {
+    const json: unknown = JSON.parse(readFileSync(path, 'utf8'))
+    return new Map(Object.entries(json ?? {}).filter((pair): pair is [string, Entry] => isRemembered(pair[1])))
+  } catch {
+    return new Map() // missing on the first run, broken after an accident
+  }
+}
+
+function isRemembered(value: unknown): value is Entry {
   if (typeof value !== 'object' || value === null) return false
   const { size, modified, hash } = value as Record<string, unknown>
   return (

@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { dataFolder } from '../../test/parity/dataFolder.ts'
@@ -371,6 +371,60 @@ test('another checkpoint takes the place of the one before, whose memory is free
   const [other] = await pictures({ override_settings: { sd_model_checkpoint: 'tiny-sd2v', randn_source: 'CPU' } })
   expect(other).not.toEqual(first)
   expect(await pictures({})).toEqual([first])
+})
+
+describe('a checkpoint whose file is replaced', () => {
+  const folder = () => join(data.path, 'models', 'Stable-diffusion')
+  /** tiny-sd1 under another name, its last bias moved by `shift`. */
+  function write(shift: number): void {
+    const { entries, metadata } = openWeights(join(folder(), 'tiny-sd1.safetensors'))
+    const name = 'model.diffusion_model.out.2.bias'
+    const bias = entries.get(name)!
+    const moved = readWeight(bias).data.map((value) => value + shift)
+    const changed: WeightEntry = {
+      ...bias,
+      dtype: 'F32',
+      sizeBytes: moved.byteLength,
+      location: { bytes: new Uint8Array(moved.buffer) },
+    }
+    const path = join(folder(), 'swapped.safetensors')
+    writeSafetensors(
+      path,
+      [...entries.values()].map((entry) => (entry.name === name ? changed : entry)),
+      metadata,
+    )
+  }
+  const body = { override_settings: { sd_model_checkpoint: 'swapped', randn_source: 'CPU' } }
+
+  test('is used as it is now, with the hash that it has now, and what was asked of the old one fails', async () => {
+    copyFileSync(join(folder(), 'tiny-sd1.yaml'), join(folder(), 'swapped.yaml'))
+    write(0)
+    // Often enough for its weights to have moved into memory, where no file is looked at any more.
+    const before = []
+    for (let i = 0; i < 4; i++) before.push(await run(await recipeOf(body)))
+    expect(before[3]!.images[0]!.picture).toEqual((await pictures({}))[0])
+    const old = await recipeOf(body)
+    expect(old.checkpoint.hash).toBe(before[0]!.recipe.checkpoint.hash)
+
+    write(0.5)
+    await expect(run(old)).rejects.toMatchObject({ code: 'conflict', message: expect.stringContaining('hash changed') })
+    const { images, recipe } = await run(await recipeOf(body))
+    expect(recipe.checkpoint.hash).not.toBe(old.checkpoint.hash)
+    expect(images[0]!.infotext).toContain(`Model hash: ${recipe.checkpoint.hash!.slice(0, 10)}`)
+    expect(images[0]!.picture).not.toEqual(before[3]!.images[0]!.picture)
+    const fresh = openStudio(data.path, { threads: 1 })
+    expect(
+      (await run(await recipeFromRequest({ ...small, ...body }, 'txt2img', fresh), {}, fresh)).images,
+    ).toMatchObject([{ picture: images[0]!.picture }])
+    await fresh.close()
+  })
+
+  test('or deleted is missed by the next picture', async () => {
+    const recipe = await recipeOf(body)
+    rmSync(join(folder(), 'swapped.safetensors'))
+    await expect(run(recipe)).rejects.toMatchObject({ code: 'missing-file' })
+    await expect(recipeOf(body)).rejects.toMatchObject({ code: 'unknown-name' })
+  })
 })
 
 test('previews show the picture at an eighth where there is no small decoder', async () => {

@@ -1,3 +1,4 @@
+import { StudioError } from '../errors.ts'
 import type { Rgb8 } from '../image/picture.ts'
 import { fromPixels } from '../image/pixels.ts'
 import { pythonFloat } from '../image/pythonFloat.ts'
@@ -10,7 +11,7 @@ import { finishPictures } from './finish.ts'
 import { type Fact, type Facts, type Framing, infotextOf } from './infotext.ts'
 import { type StartState, startFrom } from './initLatent.ts'
 import { checkCancelled, type Job, type SkipRequest } from './job.ts'
-import type { Recipe } from './recipe.ts'
+import type { FileIdentity, Recipe } from './recipe.ts'
 import { usesEtaSeedDelta } from './sampling.ts'
 import type { Studio } from './studio.ts'
 import type { StepProgress } from './walk.ts'
@@ -70,6 +71,10 @@ export async function* generate(
     ...(recipe.hires?.model ? [recipe.hires.model] : []),
     ...(recipe.refiner ? [recipe.refiner.model] : []),
   ]
+  for (const { checkpoint, vae } of models) {
+    await checkHash(studio, checkpoint, 'sd_model_checkpoint')
+    if (vae) await checkHash(studio, vae, 'sd_vae')
+  }
   await studio.keepOnly(models.map(({ checkpoint }) => checkpoint))
   const jobTime = new Date()
   const facts: Facts = new Map(given)
@@ -124,9 +129,17 @@ async function startOf(job: Job): Promise<StartState | undefined> {
   return startFrom(recipe, init, vae, upscaler, facts)
 }
 
+/** Refuses a file that is not what it was when the recipe was written: its name alone is no promise. */
+async function checkHash({ library }: Studio, { name, path, hash }: FileIdentity, field: string): Promise<void> {
+  if (hash === undefined || (await library.hashes.file(path)) === hash) return
+  const message = `${name}: its file has been replaced since this was asked for (hash changed); ask again to use what it is now`
+  throw new StudioError('conflict', message, { field })
+}
+
 async function framingOf({ recipe, studio, facts }: Job): Promise<Framing> {
   const { name, path, hash: known } = recipe.checkpoint
-  const hash = recipe.writing.modelHash ? await studio.library.hashes.file(path) : known
+  const isTold = recipe.writing.modelHash && studio.isUnchanged(recipe)
+  const hash = isTold ? await studio.library.hashes.file(path) : known
   return {
     checkpoint: { name, path, hash },
     vae: recipe.vae,

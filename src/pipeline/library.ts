@@ -4,9 +4,10 @@ import { fileURLToPath } from 'node:url'
 import { StudioError } from '../errors.ts'
 import { FileHashes } from '../files/hash.ts'
 import { openWeights } from '../files/openWeights.ts'
+import { Remembered } from '../files/remembered.ts'
 import { openNetwork } from '../lora/network.ts'
 import { nativeSizeIn } from '../models/configInMetadata.ts'
-import { type CatalogEntry, listCheckpoints, listFiles } from './catalog.ts'
+import { Catalog, type CatalogEntry } from './catalog.ts'
 import { type CheckpointFile, findCheckpoint } from './findCheckpoint.ts'
 import type { FileIdentity } from './recipe.ts'
 
@@ -20,6 +21,10 @@ export class Library {
   readonly hashes: FileHashes
 
   readonly #embedded: string
+  readonly #catalog = new Catalog()
+  readonly #nativeSizes = new Remembered(nativeSizeOf)
+  readonly #aliases = new Remembered(aliasOf)
+  readonly #triggers = new Remembered((path) => [...openNetwork(openWeights(path)).embeddings.keys()])
 
   /** `embedded` is the checkpoint that travels with the package. */
   constructor(dataDir: string, embedded = embeddedCheckpoint) {
@@ -30,21 +35,14 @@ export class Library {
 
   /** The folder's checkpoints, and last the one that travels with the package. */
   checkpoints(): readonly CheckpointFile[] {
-    const own = listCheckpoints(this.#models('Stable-diffusion'))
+    const own = this.#catalog.checkpoints(this.#models('Stable-diffusion'))
     const embedded = existsSync(this.#embedded) ? [entryOf(this.#embedded)] : []
     return [...own, ...embedded].map((entry) => ({ ...entry, sha256: this.hashes.known(entry.path) }))
   }
 
   /** Side in pixels of the pictures a checkpoint was trained on, where its metadata says so. */
   nativeSize(path: string): number | undefined {
-    if (!path.endsWith('.safetensors')) return undefined
-    try {
-      return nativeSizeIn(openWeights(path))
-    } catch (error) {
-      // What is wrong with a file is told when it is loaded, which it may never be.
-      if (error instanceof StudioError) return undefined
-      throw error
-    }
+    return path.endsWith('.safetensors') ? this.#nativeSizes.of(path) : undefined
   }
 
   /** The checkpoint of that name; of an empty one the first there is. */
@@ -78,11 +76,11 @@ export class Library {
   }
 
   vaes(): readonly CatalogEntry[] {
-    return listFiles(this.#models('VAE'), weightExtensions)
+    return this.#catalog.files(this.#models('VAE'), weightExtensions)
   }
 
   networks(): readonly CatalogEntry[] {
-    return ['Lora', 'LyCORIS'].flatMap((folder) => listFiles(this.#models(folder), weightExtensions))
+    return ['Lora', 'LyCORIS'].flatMap((folder) => this.#catalog.files(this.#models(folder), weightExtensions))
   }
 
   /** The network that prompts call so: by file name, or by what its trainer called it where that is unambiguous. */
@@ -90,7 +88,9 @@ export class Library {
     const files = this.networks()
     const named = files.find(({ stem }) => stem === name)
     if (named) return named.path
-    const aliased = reservedAliases.has(name.toLowerCase()) ? [] : files.filter(({ path }) => aliasOf(path) === name)
+    const aliased = reservedAliases.has(name.toLowerCase())
+      ? []
+      : files.filter(({ path }) => this.#aliases.of(path) === name)
     if (aliased.length > 1) {
       const paths = aliased.map(({ relativePath }) => relativePath).join(', ')
       throw new StudioError('unknown-name', `${field}: "${name}" may be ${paths}; use the file's name`, { field })
@@ -101,19 +101,19 @@ export class Library {
 
   embeddings(): readonly CatalogEntry[] {
     const pictures = ['.png', '.webp', '.jxl', '.avif']
-    return listFiles(join(this.dataDir, 'embeddings'), [...weightExtensions, ...pictures]).filter(
-      ({ path }) => !/\.preview\.\w+$/i.test(path),
-    )
+    return this.#catalog
+      .files(join(this.dataDir, 'embeddings'), [...weightExtensions, ...pictures])
+      .filter(({ path }) => !/\.preview\.\w+$/i.test(path))
   }
 
   /** Triggers of the textual inversions that a network's file brings along. */
   bundledEmbeddings(path: string): readonly string[] {
-    return [...openNetwork(openWeights(path)).embeddings.keys()]
+    return this.#triggers.of(path)
   }
 
   /** Upscaler models by the names lists show. */
   upscalers(): readonly CatalogEntry[] {
-    return ['ESRGAN', 'RealESRGAN'].flatMap((folder) => listFiles(this.#models(folder), weightExtensions))
+    return ['ESRGAN', 'RealESRGAN'].flatMap((folder) => this.#catalog.files(this.#models(folder), weightExtensions))
   }
 
   upscaler(name: string, field: string): CatalogEntry {
@@ -126,7 +126,7 @@ export class Library {
   /** The file of a method that stands in for the VAE's decoder or encoder, where there is one. */
   standIn(method: 'TAESD' | 'Approx NN', half: 'encoder' | 'decoder'): CatalogEntry | undefined {
     const { folder, names } = standInFiles[method]
-    return listFiles(this.#models(folder), weightExtensions).find(({ stem }) => names(half).test(stem))
+    return this.#catalog.files(this.#models(folder), weightExtensions).find(({ stem }) => names(half).test(stem))
   }
 
   #models(folder: string): string {
@@ -168,6 +168,16 @@ export const standInFiles = {
 
 /** Aliases that mean something else where they are used. */
 const reservedAliases: ReadonlySet<string> = new Set(['none', 'addams'])
+
+function nativeSizeOf(path: string): number | undefined {
+  try {
+    return nativeSizeIn(openWeights(path))
+  } catch (error) {
+    // What is wrong with a file is told when it is loaded, which it may never be.
+    if (error instanceof StudioError) return undefined
+    throw error
+  }
+}
 
 function aliasOf(path: string): string | undefined {
   try {

@@ -1,4 +1,5 @@
 import { openWeights } from '../files/openWeights.ts'
+import { stampOf } from '../files/remembered.ts'
 import type { WeightEntry } from '../files/weights.ts'
 import { attachBranches, branchFeeds, type Reach, reachOf } from '../lora/attach.ts'
 import { type FittedNetwork, fitNetwork } from '../lora/fit.ts'
@@ -32,10 +33,18 @@ export interface AskedNetwork extends Omit<NetworkUse, 'network'> {
 /** Fitted networks kept in memory: some hundred megabytes at most. */
 const keptNetworks = 8
 
+/** A network's file, as it was when it was read, fitted to a model. */
+interface Fitted {
+  readonly model: Model
+  readonly path: string
+  readonly stamp: string
+  readonly network: FittedNetwork
+}
+
 /** Puts networks upon models; remembers the ones used last. */
 export class NetworkShelf {
   readonly #pool: SessionPool
-  #fitted: { readonly model: Model; readonly path: string; readonly network: FittedNetwork }[] = []
+  #fitted: Fitted[] = []
   #latest: { readonly model: Model; readonly key: string; readonly adapted: Promise<AdaptedModel> } | undefined
 
   constructor(pool: SessionPool) {
@@ -44,7 +53,9 @@ export class NetworkShelf {
 
   /** The model with these networks, in this order. */
   adapt(model: Model, asked: readonly AskedNetwork[]): Promise<AdaptedModel> {
-    const key = JSON.stringify(asked.map((use) => ({ ...use, blocks: use.blocks && [...use.blocks] })))
+    const key = JSON.stringify(
+      asked.map((use) => ({ ...use, blocks: use.blocks && [...use.blocks], stamp: stampOf(use.path) })),
+    )
     if (this.#latest?.model === model && this.#latest.key === key) return this.#latest.adapted
     const adapted = this.#adapt(model, asked, key)
     this.#latest = { model, key, adapted }
@@ -69,8 +80,10 @@ export class NetworkShelf {
   }
 
   #fit(model: Model, path: string): FittedNetwork {
-    const known = this.#fitted.find((entry) => entry.model === model && entry.path === path)
-    const entry = known ?? { model, path, network: fitNetwork(openNetwork(openWeights(path)), model.weights) }
+    const stamp = stampOf(path)
+    const isKnown = (entry: Fitted) => entry.model === model && entry.path === path && entry.stamp === stamp
+    const known = this.#fitted.find(isKnown)
+    const entry = known ?? { model, path, stamp, network: fitNetwork(openNetwork(openWeights(path)), model.weights) }
     this.#fitted = [...this.#fitted.filter((other) => other !== entry), entry].slice(-keptNetworks)
     return entry.network
   }

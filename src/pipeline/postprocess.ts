@@ -17,6 +17,28 @@ export interface Postprocessing {
   readonly gfpganVisibility: number
   readonly codeformerVisibility: number
   readonly tiles: UpscalerTiles
+  /** Words for the pictures are what is wanted, and nothing else. */
+  readonly description?: Description
+}
+
+/** What finds words for a picture, and how they are written: A1111's interrogation. */
+export interface Description {
+  readonly model: 'clip' | 'deepdanbooru'
+  /** Where the model lies. */
+  readonly folder: string
+  /** Where the lists of words lie among which CLIP chooses. */
+  readonly lists: string
+  readonly skippedLists: readonly string[]
+  /** Words of a list that are looked at; 0 for all. */
+  readonly longestList: number
+  /** What a tagger must be sure of, 0 to 1. */
+  readonly threshold: number
+  /** By the alphabet, or by how sure it is. */
+  readonly isSorted: boolean
+  readonly hasSpaces: boolean
+  readonly escapesBrackets: boolean
+  readonly exclude: readonly string[]
+  readonly hasScores: boolean
 }
 
 interface TargetSize {

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
+import { stampOf } from '../files/remembered.ts'
 import { parseStyles, type Style } from '../text/styles.ts'
 import type { Tokenizer, TokenizerKind } from '../text/tokenizer.ts'
 import { builtInUpscalers, Library } from './library.ts'
@@ -28,16 +29,21 @@ export interface StudioSettings {
 export class Studio {
   readonly dataDir: string
   readonly gpuNoise: Noise['source']
+  /** Threads inside one operator. */
+  readonly threads: number
   readonly library: Library
   readonly optionsFile: OptionsFile
   readonly pool: SessionPool
   readonly shelf: NetworkShelf
   #models: Model[] = []
+  /** What files were when they were opened. */
+  readonly #stamps = new Map<string, string>()
   readonly #tokenizers = new Map<TokenizerKind, Tokenizer>()
 
   constructor(dataDir: string, { gpuNoise = 'nv', threads = availableParallelism(), embedded }: StudioSettings = {}) {
     this.dataDir = resolve(dataDir)
     this.gpuNoise = gpuNoise
+    this.threads = threads
     this.library = new Library(this.dataDir, embedded)
     this.optionsFile = new OptionsFile(join(this.dataDir, 'config.json'))
     this.pool = new SessionPool({ threads, cacheDir: join(this.dataDir, 'cache') })
@@ -55,9 +61,16 @@ export class Studio {
       (model) => model.checkpoint.path === checkpoint.path && model.vae?.path === vae?.path,
     )
     if (known) return known
+    // Before it is read: a change in between is a change.
+    for (const path of pathsOf({ checkpoint, vae })) this.#stamps.set(path, stampOf(path))
     const model = openModel(checkpoint, vae)
     this.#models.push(model)
     return model
+  }
+
+  /** Whether the files of a model are still those that were opened. */
+  isUnchanged(files: ModelFiles): boolean {
+    return pathsOf(files).every((path) => this.#stamps.get(path) === stampOf(path))
   }
 
   /** Paths of the checkpoints in memory, the one opened first at the front. */
@@ -75,13 +88,16 @@ export class Studio {
     return settled
   }
 
-  /** Frees whatever belongs to other checkpoints than these. */
+  /** Frees whatever belongs to other checkpoints than these, or to what a file was before it was replaced. */
   async keepOnly(checkpoints: readonly FileIdentity[]): Promise<void> {
     const wanted = checkpoints.map(({ path }) => path)
-    if (this.#models.every(({ checkpoint }) => wanted.includes(checkpoint.path))) return
-    this.#models = this.#models.filter(({ checkpoint }) => wanted.includes(checkpoint.path))
+    const isKept = (model: Model) => wanted.includes(model.checkpoint.path) && this.isUnchanged(model)
+    if (this.#models.every(isKept)) return
+    const replaced = this.#models.filter((model) => !this.isUnchanged(model)).map(({ checkpoint }) => checkpoint.path)
+    this.#models = this.#models.filter((model) => isKept(model) && !replaced.includes(model.checkpoint.path))
     this.shelf.clear()
-    await this.pool.release((key) => wanted.some((path) => key.startsWith(`${path}|`)))
+    const kept = wanted.filter((path) => !replaced.includes(path))
+    await this.pool.release((key) => kept.some((path) => key.startsWith(`${path}|`)))
   }
 
   /** The upscaler of that name; undefined where Lanczos alone does it. */
@@ -106,6 +122,10 @@ export class Studio {
   close(): Promise<void> {
     return this.pool.release()
   }
+}
+
+function pathsOf({ checkpoint, vae }: ModelFiles): readonly string[] {
+  return vae ? [checkpoint.path, vae.path] : [checkpoint.path]
 }
 
 /** Opens a data folder laid out as A1111's. */

@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { StudioError } from '../errors.ts'
 import { basicCredential } from './security/signIn.ts'
 
 /** Whose turn a request uses in the queue: who signed in, else the address. */
@@ -11,7 +12,7 @@ export function hangUp(reply: FastifyReply): AbortSignal {
   const controller = new AbortController()
   const { raw } = reply
   raw.once('close', () => {
-    if (!raw.writableFinished) controller.abort()
+    if (!raw.writableFinished) controller.abort(new StudioError('cancelled', 'the caller has hung up'))
   })
   return controller.signal
 }

@@ -36,12 +36,14 @@ const comparisons: Readonly<Record<string, (answer: Answer) => unknown>> = {
   memory: ({ ram, cuda }) => ({ ram: Object.keys(ram as object).sort(), cuda }),
   // The reference names files of its own program there.
   'cmd-flags': ({ config: _, ckpt: __, gfpgan_dir: ___, gradio_allowed_path: ____, data_dir: _____, ...rest }) => rest,
-  // Options that are text for the page and none: this program's page has words of its own.
+  // Options that are text for the page and none: this program's page has words of its own. And the one option that guards
+  // the server and is therefore off where nobody has set it.
   options: ({
     profiling_explanation: _,
     sd_vae_explanation: __,
     infotext_explanation: ___,
     settings_in_ui: ____,
+    api_enable_requests: _____,
     ...rest
   }) => rest,
   progress_idle: ({ state, ...rest }) => ({ ...rest, state: { ...(state as Answer), job_timestamp: '' } }),

@@ -1,7 +1,15 @@
-import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { openWeights } from '../../src/files/openWeights.ts'
+import { writeSafetensors } from '../../src/files/writeSafetensors.ts'
+import { toOnnx } from '../../src/graph/onnx.ts'
+import { add, cast, concat, constant, cos, mul, reduceMean, reshape, sin } from '../../src/graph/ops.ts'
+import { Graph, type Value } from '../../src/graph/value.ts'
+import { toRgb } from '../../src/image/channels.ts'
 import { decodePicture } from '../../src/image/decode.ts'
+import { encodePng } from '../../src/image/encode.ts'
+import { filled } from '../../src/image/picture.ts'
 import { readInfotext } from '../../src/image/readInfotext.ts'
 import { golden } from '../parity/recorded.ts'
 import { ask, contractServer } from './contractServer.ts'
@@ -144,6 +152,7 @@ describe('finished pictures', () => {
     ['/sdapi/v1/extra-single-image', { image: source, upscaler_1: 'nope' }, 'upscaler_1'],
     ['/sdapi/v1/extra-single-image', { image: source, codeformer_visibility: 1 }, 'codeformer_visibility'],
     ['/sdapi/v1/interrogate', { image: source }, 'model'],
+    ['/sdapi/v1/interrogate', { image: source, model: 'deepdanbooru' }, 'model'],
   ])('%s names what it cannot do', async (path, body, field) => {
     const { status, answer } = await post(path, body)
     expect([status, answer.field]).toEqual([422, field])
@@ -158,6 +167,137 @@ describe('finished pictures', () => {
     expect(answer.parameters).toMatchObject({ Prompt: 'a cat', Steps: '2', Sampler: 'Euler a', 'Size-1': '64' })
     const empty = await post('/sdapi/v1/png-info', { image: source })
     expect(empty.answer).toMatchObject({ info: '', parameters: {} })
+  })
+})
+
+describe('words for a picture', () => {
+  /** A model that answers with numbers of its input, written by this program's own graphs. */
+  function writeModel(path: string, build: (graph: Graph) => Record<string, Value>): void {
+    const graph = new Graph()
+    for (const [key, value] of Object.entries(build(graph))) graph.outputs.set(key, value)
+    mkdirSync(dirname(path), { recursive: true })
+    const none = () => {
+      throw new Error('internal: no weights')
+    }
+    writeFileSync(path, toOnnx(graph, none))
+  }
+  const ask = (model: string) => post('/sdapi/v1/interrogate', { image: source, model })
+
+  test('come from a tagger of the data folder, spelled as the options say', async () => {
+    const folder = join(server().path, 'models', 'torch_deepdanbooru')
+    // Four words whose scores are 0.9, 0.6, 0.8 and 0.4 whatever the picture; 0·mean keeps the input in use.
+    writeModel(join(folder, 'model.onnx'), (graph) => {
+      const mean = reshape(reduceMean(graph.input('input', [1, 8, 8, 3]), [1, 2, 3]), [1, 1])
+      const scores = constant(graph, Float32Array.of(0.9, 0.6, 0.8, 0.4, 0.95), [1, 5])
+      return { predictions: add(scores, mul(mean, constant(graph, Float32Array.of(0), [1, 1]))) }
+    })
+    writeFileSync(join(folder, 'tags.txt'), 'solo\nlong_hair\nartist_(style)\nsmile\nrating:safe\n')
+    expect(await ask('deepdanbooru')).toMatchObject({
+      status: 200,
+      answer: { caption: 'artist \\(style\\), long hair, solo' },
+    })
+    await post('/sdapi/v1/options', { interrogate_deepbooru_score_threshold: 0.7, interrogate_return_ranks: true })
+    expect((await ask('deepdanbooru')).answer.caption).toBe('(artist \\(style\\):0.800), (solo:0.900)')
+    await post('/sdapi/v1/options', { deepbooru_sort_alpha: false, deepbooru_filter_tags: 'solo, smile' })
+    expect((await ask('deepdanbooru')).answer.caption).toBe('(artist \\(style\\):0.800)')
+  })
+
+  test('come from a CLIP and the user’s lists: the most like of each, or as many as its name says', async () => {
+    const folder = join(server().path, 'models', 'CLIP')
+    const lists = join(server().path, 'interrogate')
+    // The picture is (1, 0); a text is (cos, sin) of an angle that grows with the sum of its tokens.
+    writeModel(join(folder, 'vision_model.onnx'), (graph) => {
+      const mean = reshape(reduceMean(graph.input('pixel_values', [1, 3, 8, 8]), [1, 2, 3]), [1, 1])
+      const none = constant(graph, Float32Array.of(0, 0), [1, 2])
+      return { image_embeds: add(constant(graph, Float32Array.of(1, 0), [1, 2]), mul(mean, none)) }
+    })
+    writeModel(join(folder, 'text_model.onnx'), (graph) => {
+      const ids = cast(graph.input('input_ids', [1, 77], 'int64'), 'float32')
+      const mean = reshape(reduceMean(ids, [1]), [1, 1])
+      const angle = mul(mean, constant(graph, Float32Array.of(1 / 60_000), [1, 1]))
+      return { text_embeds: concat([cos(angle), sin(angle)], 1) }
+    })
+    mkdirSync(lists, { recursive: true })
+    writeFileSync(join(lists, 'flavors.top2.txt'), 'a\na a a a a a a a a\n\na a a a\n')
+    writeFileSync(join(lists, 'mediums.txt'), 'b b b b\nb\n')
+    writeFileSync(join(lists, 'notes.md'), 'no list')
+    const { status, answer } = await ask('clip')
+    expect([status, String(answer.caption).replace(/:[\d.]+/g, '')]).toEqual([
+      200,
+      '(a a a a a a a a a), (a a a a), (b b b b)',
+    ])
+  })
+})
+
+describe('masks', () => {
+  const painted = async (side: number, level: number, own: object = {}) => {
+    const mask = Buffer.from(await encodePng(filled(3, side, side, [level, level, level]))).toString('base64')
+    const body = { ...small, width: 128, height: 128, steps: 2, init_images: [source], mask, ...own }
+    const { status, answer } = await post('/sdapi/v1/img2img', body)
+    expect(status).toBe(200)
+    return toRgb(await decodePicture(Buffer.from((answer.images as string[])[0]!, 'base64')))
+  }
+
+  /** Values that differ between two pictures. */
+  const differing = (a: Uint8Array, b: Uint8Array) => a.filter((value, i) => value !== b[i]).length
+
+  test.each([32, 200])(
+    'of another size (%i) are stretched: white paints all of a picture, black nothing',
+    async (side) => {
+      const before = toRgb(await decodePicture(Buffer.from(source, 'base64')))
+      const black = await painted(side, 0, { inpaint_full_res: false })
+      expect(differing(black.data, before.data)).toBe(0)
+      const white = await painted(side, 255, { inpaint_full_res: false })
+      expect(differing(white.data, before.data)).toBeGreaterThan(before.data.length / 2)
+    },
+  )
+
+  test('without anything to paint are as none, where only the masked part is looked at', async () => {
+    const unmasked = await painted(128, 0, { mask: null })
+    const blank = await painted(128, 0, { inpaint_full_res: true })
+    expect(differing(blank.data, unmasked.data)).toBe(0)
+  })
+})
+
+describe('what a page shows of model files', () => {
+  const at = (path: string) => server().app.inject({ url: `/sd_extra_networks/${path}` })
+
+  test('is what their trainers wrote, previews beside them, and covers within', async () => {
+    const folder = join(server().path, 'models', 'Lora')
+    const { entries } = openWeights(join(golden, 'models', 'lora', 'tinylora.safetensors'))
+    const cover = readFileSync(join(golden, 'inputs', 'init128.png'))
+    const covers = JSON.stringify([cover.toString('base64'), Buffer.from('<script>').toString('base64')])
+    const metadata = new Map([
+      ['ss_tag', '{"a": 1}'],
+      ['ssmd_cover_images', covers],
+    ])
+    writeSafetensors(join(folder, 'shown.safetensors'), entries.values(), metadata)
+    writeFileSync(join(folder, 'shown.preview.png'), cover)
+    const told = JSON.parse(((await at('metadata?page=lora&item=shown')).json() as { metadata: string }).metadata)
+    expect(told).toMatchObject({ ss_tag: { a: 1 } })
+    expect((await at('metadata?page=lora&item=nobody')).json()).toEqual({})
+    const thumb = await at(`thumb?filename=${encodeURIComponent(join(folder, 'shown.preview.png'))}`)
+    expect([thumb.statusCode, thumb.headers['content-type'], thumb.rawPayload]).toEqual([200, 'image/png', cover])
+    const within = await at('cover-images?page=Lora&item=shown')
+    expect([within.statusCode, within.rawPayload]).toEqual([200, cover])
+    // What is no picture is not sent, whatever it is called.
+    for (const path of ['cover-images?page=lora&item=shown&index=1', 'cover-images?page=lora&item=shown&index=9']) {
+      expect((await at(path)).statusCode).toBe(404)
+    }
+    writeFileSync(join(folder, 'shown.preview.png'), '<script>')
+    expect((await at(`thumb?filename=${encodeURIComponent(join(folder, 'shown.preview.png'))}`)).statusCode).toBe(404)
+  })
+
+  test('and no other file of the machine', async () => {
+    const outside = ['/etc/passwd', join(server().path, 'config.json'), join(golden, 'inputs', 'init128.png'), '', '..']
+    for (const path of outside) {
+      expect([path, (await at(`thumb?filename=${encodeURIComponent(path)}`)).statusCode]).toEqual([path, 404])
+    }
+    for (const page of ['constructor', '__proto__', '../x']) {
+      expect((await at(`metadata?page=${page}&item=toString`)).json()).toEqual({})
+    }
+    expect((await at('get-single-card?page=lora&name=x')).statusCode).toBe(404)
+    expect((await at('nothing')).json()).toEqual({ detail: 'Not Found' })
   })
 })
 

@@ -56,60 +56,64 @@ async function jobs(url: string, query = ''): Promise<readonly SeenJob[]> {
   return ((await reply.json()) as { jobs: SeenJob[] }).jobs
 }
 
-test(`a server killed at ${kills} random instants loses no job that it accepted and doubles none`, async () => {
-  const accepted = new Map<string, number>()
-  let seed = 0
-  const submit = async (url: string) => {
-    const own = ++seed
-    const request = { prompt: own % 3 === 0 ? 'slow' : 'a', steps: 3, width: 64, height: 64, seed: own, n_iter: 2 }
-    const reply = await fetch(`${url}/api/v1/jobs`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ endpoint: 'txt2img', tag: String(own), request: { ...request, seed: own * 10 } }),
-    })
-    if (reply.status === 201) accepted.set(((await reply.json()) as SeenJob).id, own)
-  }
-
-  for (let round = 0; round < kills; round++) {
-    const url = await start()
-    const before = accepted.size
-    const wanted = Math.floor(Math.random() * 12)
-    // Several at once, so that some are in the middle of being accepted when the end comes.
-    let isOver = false
-    const clients = Array.from({ length: 3 }, async () => {
-      while (!isOver) await submit(url).catch(() => undefined)
-    })
-    while (accepted.size - before < wanted) await setTimeout(1)
-    await setTimeout(Math.random() * 60)
-    await kill()
-    isOver = true
-    await Promise.all(clients)
-  }
-
-  const url = await start()
-  for (;;) {
-    const { queued, running } = (await (await fetch(`${url}/api/v1/queue`)).json()) as {
-      queued: number
-      running: number
+test(
+  `a server killed at ${kills} random instants loses no job that it accepted and doubles none`,
+  async () => {
+    const accepted = new Map<string, number>()
+    let seed = 0
+    const submit = async (url: string) => {
+      const own = ++seed
+      const request = { prompt: own % 3 === 0 ? 'slow' : 'a', steps: 3, width: 64, height: 64, seed: own, n_iter: 2 }
+      const reply = await fetch(`${url}/api/v1/jobs`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ endpoint: 'txt2img', tag: String(own), request: { ...request, seed: own * 10 } }),
+      })
+      if (reply.status === 201) accepted.set(((await reply.json()) as SeenJob).id, own)
     }
-    if (queued + running === 0) break
-    await setTimeout(50)
-  }
-  const all = await jobs(url)
-  expect(accepted.size).toBeGreaterThan(0)
-  for (const [id, own] of accepted) {
-    expect(all.filter((job) => job.id === id)).toMatchObject([{ state: 'done', tag: String(own) }])
-  }
-  expect(new Set(all.map(({ tag }) => tag)).size).toBe(all.length)
 
-  // Every job has two pictures, each saved once and whole, under a name of its own.
-  const folder = join(data.path, 'outputs', 'txt2img-images')
-  const files = readdirSync(folder)
-  const seeds: string[] = []
-  for (const file of files) {
-    const { infotext } = await readInfotext(readFileSync(join(folder, file)))
-    seeds.push(/Seed: (\d+)/.exec(infotext ?? '')?.[1] ?? file)
-  }
-  const expected = all.flatMap(({ tag }) => [String(Number(tag) * 10), String(Number(tag) * 10 + 1)])
-  expect(seeds.sort()).toEqual(expected.sort())
-}, 1_200_000)
+    for (let round = 0; round < kills; round++) {
+      const url = await start()
+      const before = accepted.size
+      const wanted = Math.floor(Math.random() * 12)
+      // Several at once, so that some are in the middle of being accepted when the end comes.
+      let isOver = false
+      const clients = Array.from({ length: 3 }, async () => {
+        while (!isOver) await submit(url).catch(() => undefined)
+      })
+      while (accepted.size - before < wanted) await setTimeout(1)
+      await setTimeout(Math.random() * 60)
+      await kill()
+      isOver = true
+      await Promise.all(clients)
+    }
+
+    const url = await start()
+    for (;;) {
+      const { queued, running } = (await (await fetch(`${url}/api/v1/queue`)).json()) as {
+        queued: number
+        running: number
+      }
+      if (queued + running === 0) break
+      await setTimeout(50)
+    }
+    const all = await jobs(url)
+    expect(accepted.size).toBeGreaterThan(0)
+    for (const [id, own] of accepted) {
+      expect(all.filter((job) => job.id === id)).toMatchObject([{ state: 'done', tag: String(own) }])
+    }
+    expect(new Set(all.map(({ tag }) => tag)).size).toBe(all.length)
+
+    // Every job has two pictures, each saved once and whole, under a name of its own.
+    const folder = join(data.path, 'outputs', 'txt2img-images')
+    const files = readdirSync(folder)
+    const seeds: string[] = []
+    for (const file of files) {
+      const { infotext } = await readInfotext(readFileSync(join(folder, file)))
+      seeds.push(/Seed: (\d+)/.exec(infotext ?? '')?.[1] ?? file)
+    }
+    const expected = all.flatMap(({ tag }) => [String(Number(tag) * 10), String(Number(tag) * 10 + 1)])
+    expect(seeds.sort()).toEqual(expected.sort())
+  },
+  300_000 + kills * 60_000,
+)

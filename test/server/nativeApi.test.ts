@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { setTimeout } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import WebSocket from 'ws'
 import { decodePicture, pictureFormat } from '../../src/image/decode.ts'
@@ -216,6 +217,23 @@ test('Prometheus is told of jobs, pictures and requests', async () => {
   expect(text).toMatch(/^athanor_queue_jobs\{state="queued"\} \d+$/m)
   expect(text).toContain('route="/api/v1/jobs/:id"')
   expect(text).not.toContain('nobody')
+})
+
+test('a caller of the synchronous API who hangs up has his job cancelled, and nobody else’s', async () => {
+  const other = await json(await post('/jobs', submission('slow', { steps: 5 })))
+  const hangUp = new AbortController()
+  const reply = fetch(`${address}/sdapi/v1/txt2img`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ prompt: 'slow', steps: 500, width: 64, height: 64, force_task_id: 'hung up' }),
+    signal: hangUp.signal,
+  }).catch(() => 'hung up')
+  const mine = async () => (await server.queue.list({ tag: 'hung up' }))[0]
+  while ((await mine()) === undefined) await setTimeout(5)
+  hangUp.abort()
+  expect(await reply).toBe('hung up')
+  expect((await server.queue.ended((await mine())!)).state).toBe('cancelled')
+  expect((await server.queue.ended(await server.queue.get(other.id!))).state).toBe('done')
 })
 
 test('a thousand requests at once are all answered: accepted, or told to come back', async () => {

@@ -1,7 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pino } from 'pino'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { Gallery } from '../../src/gallery/gallery.ts'
 import { toRgb } from '../../src/image/channels.ts'
 import { decodePicture } from '../../src/image/decode.ts'
 import { readInfotext } from '../../src/image/readInfotext.ts'
@@ -12,6 +14,8 @@ import { runTask } from '../../src/jobs/runTask.ts'
 import { generate } from '../../src/pipeline/generate.ts'
 import { openStudio, type Studio } from '../../src/pipeline/studio.ts'
 import { recipeFromRequest } from '../../src/pipeline/wire/recipeFromRequest.ts'
+import { createApp } from '../../src/server/app.ts'
+import { defaultSettings } from '../../src/server/settings.ts'
 import { ProcessCrew } from '../../src/worker/processCrew.ts'
 import { dataFolder } from '../parity/dataFolder.ts'
 
@@ -114,4 +118,33 @@ test('what a worker cannot do fails with its reason and leaves it working', asyn
   const missing = { ...recipe, checkpoint: { ...recipe.checkpoint, path: join(data.path, 'nowhere.safetensors') } }
   await expect(runTask(queue, generateTask('txt2img', missing))).rejects.toMatchObject({ code: 'missing-file' })
   await runTask(queue, generateTask('txt2img', await recipeOf({ steps: 1 })))
+})
+
+test('a health check takes less than 20 ms while a picture is being made', async () => {
+  const gallery = new Gallery(join(folder, 'gallery.sqlite'), () => [])
+  const services = { queue, studio, gallery, settings: defaultSettings, shutDown: () => undefined }
+  const app = await createApp(services, pino({ level: 'silent' }))
+  const address = await app.listen({ port: 0, host: '127.0.0.1' })
+  /** The middle of forty times, in milliseconds. */
+  const checked = async () => {
+    const times: number[] = []
+    for (let i = 0; i < 40; i++) {
+      const start = performance.now()
+      expect((await fetch(`${address}/healthz`)).status).toBe(200)
+      times.push(performance.now() - start)
+    }
+    return times.sort((a, b) => a - b)[20]!
+  }
+  const idle = await checked()
+  const job = await queue.submit(generateTask('txt2img', await recipeOf({ steps: 150 })))
+  await eventOf(job.id, ({ kind }) => kind === 'step')
+  const busy = await checked()
+  // It was under way from the first to the last of them.
+  expect((await queue.get(job.id)).state).toBe('running')
+  await queue.cancel(job.id)
+  await queue.ended(job)
+  // Where other programs have the machine, what they take is seen without a picture as well.
+  expect(busy).toBeLessThan(Math.max(20, 3 * idle))
+  await app.close()
+  gallery.close()
 })

@@ -1,4 +1,5 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, connect } from 'node:net'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -137,6 +138,26 @@ describe('a request that costs too much', () => {
   test('brackets within text are no depth', async () => {
     const reply = await post('/api/v1/jobs', submission(`${'['.repeat(5000)} "\\" ${'('.repeat(5000)}`))
     expect(reply.statusCode).toBe(201)
+  })
+
+  test('in a hundred thousand chunks of one byte is read, or cut off, without growing', async () => {
+    const { port } = server.app.server.address() as AddressInfo
+    const body = JSON.stringify(submission('a')).padEnd(100_000)
+    const before = process.memoryUsage.rss()
+    const status = await new Promise<string>((resolve, reject) => {
+      const socket = connect(port, '127.0.0.1', () => {
+        const head = ['POST /api/v1/jobs HTTP/1.1', 'host: localhost', 'content-type: application/json']
+        socket.write(`${[...head, 'transfer-encoding: chunked'].join('\r\n')}\r\n\r\n`)
+        socket.write(`${[...body].map((letter) => `1\r\n${letter}\r\n`).join('')}0\r\n\r\n`)
+      })
+      socket.once('data', (data) => {
+        socket.destroy()
+        resolve(String(data).split(' ')[1]!)
+      })
+      socket.once('error', reject)
+    })
+    expect(['201', '400', '413']).toContain(status)
+    expect(process.memoryUsage.rss() - before).toBeLessThan(50 * 2 ** 20)
   })
 
   test.each(['{"__proto__": {"x": 1}}', '{"a": [{"\\u005f_proto__": 1}]}', '{', '"', 'nonsense', '{"a":1}}'])(

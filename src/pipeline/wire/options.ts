@@ -93,6 +93,21 @@ export const optionsSchema = z.object({
   auto_backcompat: withDefault(boolean, true),
   save_init_img: withDefault(boolean, false),
 
+  // Words for pictures
+  interrogate_return_ranks: withDefault(boolean, false),
+  interrogate_clip_dict_limit: withDefault(integer(0, 1e6), 1500),
+  interrogate_clip_skip_categories: withDefault(z.array(text(200)).max(1000), []),
+  interrogate_deepbooru_score_threshold: withDefault(number(0, 1), 0.5),
+  deepbooru_sort_alpha: withDefault(boolean, true),
+  deepbooru_use_spaces: withDefault(boolean, true),
+  deepbooru_escape: withDefault(boolean, true),
+  deepbooru_filter_tags: withDefault(text(), ''),
+
+  // The server. The reference fetches pictures from addresses unless told otherwise; here it is the other way round.
+  api_enable_requests: withDefault(boolean, false),
+  api_forbid_local_requests: withDefault(boolean, true),
+  api_useragent: withDefault(text(1000), ''),
+
   // Files
   save_images_before_highres_fix: withDefault(boolean, false),
   return_grid: withDefault(boolean, true),
@@ -151,7 +166,9 @@ export const allDefaults: Readonly<Record<string, unknown>> = { ...inertDefaults
 
 /** Options with a request's `override_settings` over them; a key that nobody knows is an error. */
 export function overrideOptions(options: Options, overrides: Readonly<Record<string, unknown>>): Options {
-  for (const key of Object.keys(overrides)) {
+  const keys = Object.keys(overrides)
+  if (keys.length === 0) return options
+  for (const key of keys) {
     if (!isOption(key)) {
       throw new StudioError('unknown-name', `override_settings.${key}: there is no option of this name`, {
         field: `override_settings.${key}`,

@@ -16,7 +16,7 @@ export async function pictureFromWire(text: string, field: string): Promise<Pict
 /** The file of a picture that came as base64. */
 export function bytesFromWire(text: string, field: string): Uint8Array {
   if (/^https?:\/\//i.test(text)) {
-    throw new StudioError('unsupported', `${field}: pictures are not fetched from the network; send base64`, { field })
+    throw new StudioError('unsupported', `${field}: expected a picture file in base64, found an address`, { field })
   }
   const base64 = text.replace(/^data:[^,]*,/, '')
   if (base64 === '' || !/^[A-Za-z0-9+/_\s-]*={0,2}\s*$/.test(base64)) {

@@ -12,7 +12,14 @@ import { Names } from './names.ts'
 import { type Options, overrideOptions } from './options.ts'
 import { passOf } from './pass.ts'
 import { promptMerger } from './prompts.ts'
-import { type CommonFields, type Endpoint, parseImg2Img, parseTxt2Img } from './request.ts'
+import {
+  type CommonFields,
+  type Endpoint,
+  type Img2ImgBody,
+  parseImg2Img,
+  parseTxt2Img,
+  type Txt2ImgBody,
+} from './request.ts'
 import { withInfotext } from './requestFromInfotext.ts'
 import { scriptsOf } from './scripts.ts'
 import * as settings from './settings.ts'
@@ -39,14 +46,12 @@ export async function recipeFromRequest(
   const request = withInfotext(body)
   const { library } = studio
   const names = new Names(library, lenient)
-  const first = endpoint === 'txt2img' ? parseTxt2Img(request) : parseImg2Img(request)
-  const options = overrideOptions(studio.options, first.override_settings)
+  const asWritten = parse(request, endpoint)
+  const options = overrideOptions(studio.options, asWritten.fields.override_settings)
   refuseUnsupported(options)
   const model = await chosenModel(options, studio, names)
-  const sized = withNativeSize(request, library.nativeSize(model.checkpoint.path))
-  const txt2img = endpoint === 'txt2img' ? parseTxt2Img(sized) : undefined
-  const img2img = endpoint === 'img2img' ? parseImg2Img(sized) : undefined
-  const fields: CommonFields = txt2img ?? img2img!
+  const sized = withNativeSize(request, () => library.nativeSize(model.checkpoint.path))
+  const { fields, txt2img, img2img } = sized === request ? asWritten : parse(sized, endpoint)
   // Without a restorer the reference hands pictures on as they are, too.
   if (fields.restore_faces ?? options.face_restoration) names.notes.push('restore_faces: faces are not restored here')
   const soft = scriptsOf(fields, endpoint)
@@ -100,11 +105,28 @@ export async function recipeFromRequest(
   return recipe
 }
 
-/** The body with the checkpoint's own size where it does not say one. */
-function withNativeSize(body: unknown, size: number | undefined): unknown {
-  if (size === undefined || typeof body !== 'object' || body === null) return body
-  const { width, height } = body as { readonly width?: unknown; readonly height?: unknown }
-  return { ...body, width: width ?? size, height: height ?? size }
+/** The fields of a body, and which request's they are. */
+interface Parsed {
+  readonly fields: CommonFields
+  readonly txt2img: Txt2ImgBody | undefined
+  readonly img2img: Img2ImgBody | undefined
+}
+
+function parse(body: unknown, endpoint: Endpoint): Parsed {
+  if (endpoint === 'txt2img') {
+    const txt2img = parseTxt2Img(body)
+    return { fields: txt2img, txt2img, img2img: undefined }
+  }
+  const img2img = parseImg2Img(body)
+  return { fields: img2img, txt2img: undefined, img2img }
+}
+
+/** The body with the checkpoint's own size where it does not say one; the same body where nothing is to be added. */
+function withNativeSize(body: unknown, nativeSize: () => number | undefined): unknown {
+  if (typeof body !== 'object' || body === null) return body
+  const { width = null, height = null } = body as { readonly width?: unknown; readonly height?: unknown }
+  const size = width === null || height === null ? nativeSize() : undefined
+  return size === undefined ? body : { ...body, width: width ?? size, height: height ?? size }
 }
 
 /** The infotext parameters that repeat numbers which were written as floats, here or in the folder's options. */

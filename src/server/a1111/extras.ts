@@ -11,23 +11,24 @@ import { runTask } from '../../jobs/runTask.ts'
 import { checkPostprocessing, type Postprocessing } from '../../pipeline/postprocess.ts'
 import { bytesFromWire } from '../../pipeline/wire/pictures.ts'
 import { hangUp, userOf } from '../caller.ts'
+import { namedPicture } from '../namedPictures.ts'
 import type { Context } from './context.ts'
 import { httpException, ReferenceFailure } from './errors.ts'
 import { extraBatchFields, extraSingleFields, interrogateFields, pngInfoFields } from './extrasFields.ts'
+import { interrogate } from './interrogate.ts'
 import { base64, encodeFile } from './outputs.ts'
-import { refuseDownload } from './referenceFailures.ts'
+import { pictureFailure, refuseDownload } from './referenceFailures.ts'
 import { type Call, route } from './route.ts'
 
 /** Work on finished pictures, and what they tell of themselves. */
 export function extrasRoutes(app: FastifyInstance, context: Context): void {
-  const { settings } = context
   route(
     app,
     'POST',
     '/sdapi/v1/extra-single-image',
     { summary: 'Enlarge a picture', fields: extraSingleFields },
     async (call) => {
-      const source = await sourceOf(call.values.image, 'image', settings.isLenient)
+      const source = await sourceOf(call.values.image, 'image', call, context)
       const { images, html_info } = await enlarge([source], call, context)
       return { html_info, image: images[0] }
     },
@@ -41,7 +42,7 @@ export function extrasRoutes(app: FastifyInstance, context: Context): void {
       const list = call.values.imageList as readonly { readonly data: string }[]
       const sources: Source[] = []
       for (const [i, { data }] of list.entries()) {
-        sources.push(await sourceOf(data, `imageList.${i}.data`, settings.isLenient))
+        sources.push(await sourceOf(data, `imageList.${i}.data`, call, context))
       }
       return sources.length === 0 ? { html_info: '', images: [] } : enlarge(sources, call, context)
     },
@@ -52,7 +53,7 @@ export function extrasRoutes(app: FastifyInstance, context: Context): void {
     '/sdapi/v1/png-info',
     { summary: 'What a picture tells of itself', fields: pngInfoFields },
     async (call) => {
-      const { bytes } = await sourceOf(call.values.image, 'image', settings.isLenient)
+      const { bytes } = await sourceOf(call.values.image, 'image', call, context)
       const { infotext = '', items } = await readInfotext(bytes, samplerName)
       const { prompt, negativePrompt, values } = parseInfotext(infotext, { backwardCompatible: true })
       const parameters =
@@ -68,10 +69,8 @@ export function extrasRoutes(app: FastifyInstance, context: Context): void {
     async (call) => {
       const { model, image } = call.values
       if (model !== 'clip' && model !== 'deepdanbooru') throw httpException(404, 'Model not found')
-      await sourceOf(image, 'image', settings.isLenient)
-      throw new StudioError('unsupported', `model: this version has no model "${model}" to describe pictures with`, {
-        field: 'model',
-      })
+      const { picture } = await sourceOf(image, 'image', call, context)
+      return { caption: await interrogate(picture, model, call, context) }
     },
   )
 }
@@ -83,13 +82,13 @@ interface Source {
 }
 
 /** A picture of a request. Where requests are read leniently, the reference's words tell that it is none. */
-async function sourceOf(text: unknown, field: string, isLenient: boolean): Promise<Source> {
+async function sourceOf(text: unknown, field: string, { reply }: Call, { studio, settings }: Context): Promise<Source> {
   try {
-    const bytes = bytesFromWire(String(text), field)
+    const bytes = bytesFromWire(await namedPicture(String(text), field, studio, hangUp(reply)), field)
     return { bytes, picture: toRgb(await decodePicture(bytes)) }
   } catch (error) {
     if (!(error instanceof StudioError)) throw error
-    if (isLenient) throw httpException(500, 'Invalid encoded image')
+    if (settings.isLenient) throw pictureFailure(error)
     throw new StudioError(error.code, error.field === field ? error.message : `${field}: ${error.message}`, {
       cause: error,
       field,

@@ -124,7 +124,7 @@ export function loraList({ library }: Studio) {
 }
 
 /** Objects and lists written as JSON; numbers and words stay texts. */
-function plainValue(value: string): unknown {
+export function plainValue(value: string): unknown {
   if (!/^\s*[[{]/.test(value)) return value
   try {
     return JSON.parse(value)

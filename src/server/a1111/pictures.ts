@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { type ErrorCode, StudioError } from '../../errors.ts'
+import { StudioError } from '../../errors.ts'
 import { generateTask } from '../../jobs/generateTask.ts'
 import { runTask } from '../../jobs/runTask.ts'
 import { findCheckpoint } from '../../pipeline/findCheckpoint.ts'
@@ -12,12 +12,13 @@ import { withInfotext } from '../../pipeline/wire/requestFromInfotext.ts'
 import { isIdle } from '../../pipeline/wire/scripts.ts'
 import { findScript } from '../../scripts/index.ts'
 import { hangUp, userOf } from '../caller.ts'
+import { withNamedPictures } from '../namedPictures.ts'
 import type { Context } from './context.ts'
 import { httpException } from './errors.ts'
 import { readFields } from './fieldTypes.ts'
 import { encodeFile, type OutputFormat, sampleGrid } from './outputs.ts'
 import { pictureFields } from './pictureFields.ts'
-import { failAsReference } from './referenceFailures.ts'
+import { failAsReference, pictureFailure } from './referenceFailures.ts'
 import { type Call, route } from './route.ts'
 import { taskId } from './taskIds.ts'
 
@@ -58,16 +59,18 @@ async function make(endpoint: Endpoint, call: Call, context: Context) {
   const asked = (withInfotext(call.body) ?? {}) as Values
   // A size that nobody asked for is left to the checkpoint.
   const isOpen = (key: string) => (key === 'width' || key === 'height') && (asked[key] ?? null) === null
-  const body: Values = {
+  const wanted: Values = {
     ...Object.fromEntries(
       Object.entries(values).filter(([key, value]) => value !== null && key !== 'infotext' && !isOpen(key)),
     ),
     override_settings: overrides,
   }
   const run = isNamed(values.script_name) ? runScripted : runPlain
-  const made = await run(endpoint, body, call, context).catch((error: unknown) => {
-    throw settings.isLenient && isAboutPicture(error) ? httpException(500, 'Invalid encoded image') : error
-  })
+  const made = await withNamedPictures(wanted, studio, hangUp(call.reply))
+    .then((body) => run(endpoint, body, call, context))
+    .catch((error: unknown) => {
+      throw settings.isLenient && isAboutPicture(error) ? pictureFailure(error) : error
+    })
   if (values.override_settings_restore_afterwards === false) options.leaveBehind(own)
 
   if (made.notes.length > 0) call.reply.header('x-athanor-notes', asciiJson(made.notes))
@@ -88,13 +91,8 @@ function asciiJson(value: unknown): string {
 }
 
 /** Whether an error says that a picture of the request is none. */
-function isAboutPicture(error: unknown): boolean {
-  const codes: readonly ErrorCode[] = ['bad-request', 'bad-file']
-  return (
-    error instanceof StudioError &&
-    codes.includes(error.code) &&
-    /^(init_images\.\d+|mask|latent_mask|firstpass_image)$/.test(error.field ?? '')
-  )
+function isAboutPicture(error: unknown): error is StudioError {
+  return error instanceof StudioError && /^(init_images\.\d+|mask|latent_mask|firstpass_image)$/.test(error.field ?? '')
 }
 
 /** The request's fields as they were understood; start pictures only where they are wanted back. */

@@ -9,6 +9,7 @@ import { sendError } from './errors.ts'
 import { extrasRoutes } from './extras.ts'
 import { FieldRefusal } from './fieldTypes.ts'
 import { listRoutes } from './listRoutes.ts'
+import { networkCardRoutes } from './networkCards.ts'
 import { ServerOptions } from './options.ts'
 import { pictureRoutes } from './pictures.ts'
 import { ProgressBoard } from './progress.ts'
@@ -60,6 +61,7 @@ export const a1111: FastifyPluginAsync<Services> = async (app, services) => {
   listRoutes(app, context)
   settingsRoutes(app, context, services)
   createRoutes(app, context)
+  networkCardRoutes(app, context)
   refuseOthers(app, known)
 }
 
@@ -93,7 +95,7 @@ function timeCalls(app: FastifyInstance, isLogged: boolean): void {
 
 /** Other addresses and methods, in FastAPI's words. */
 function refuseOthers(app: FastifyInstance, known: ReadonlyMap<string, readonly string[]>): void {
-  for (const url of ['/sdapi/*', '/internal/*']) {
+  for (const url of ['/sdapi/*', '/internal/*', '/sd_extra_networks/*']) {
     app.all(url, { schema: { hide: true } }, async (request, reply) => {
       const path = request.url.split('?')[0]!
       const methods = known.get(path)

@@ -1,10 +1,10 @@
-import { StudioError } from '../../errors.ts'
+import { type ErrorCode, StudioError } from '../../errors.ts'
 import { latentUpscalers } from '../../pipeline/latentUpscale.ts'
 import { builtInUpscalers } from '../../pipeline/library.ts'
 import type { Studio } from '../../pipeline/studio.ts'
 import { isOption } from '../../pipeline/wire/options.ts'
 import { downloadable } from './downloadable.ts'
-import { ReferenceFailure } from './errors.ts'
+import { httpException, ReferenceFailure } from './errors.ts'
 
 type Values = Readonly<Record<string, unknown>>
 
@@ -38,6 +38,19 @@ export function failAsReference(values: Values, studio: Studio): void {
     const rest = "Kernel size: (3 x 3). Kernel size can't be greater than actual input size"
     fail('RuntimeError', `Calculated padded input size per channel: ${padded}. ${rest}`)
   }
+}
+
+/** What the reference says of a picture that cannot be used. */
+export function pictureFailure(error: StudioError): unknown {
+  const words: Partial<Record<ErrorCode, string>> = {
+    'bad-request': 'Invalid encoded image',
+    'bad-file': 'Invalid encoded image',
+    'missing-file': 'Invalid image url',
+    forbidden: 'Request to local resource not allowed',
+    unsupported: 'Requests not allowed',
+  }
+  const detail = words[error.code]
+  return detail === undefined ? error : httpException(500, detail)
 }
 
 /** Where the reference would download an upscaler, this program says where it can be had. */

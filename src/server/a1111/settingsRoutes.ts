@@ -49,7 +49,19 @@ export function settingsRoutes(app: FastifyInstance, context: Context, { shutDow
   route(app, 'GET', '/internal/quicksettings-hint', { summary: 'Names of options' }, () =>
     Object.keys(allDefaults).map((name) => ({ name, label: name })),
   )
-  route(app, 'GET', '/internal/sysinfo', { summary: 'What this server runs on' }, () => sysinfo(studio.dataDir))
+  for (const [path, isAttached] of [
+    ['sysinfo', false],
+    ['sysinfo-download', true],
+  ] as const) {
+    route(app, 'GET', `/internal/${path}`, { summary: 'What this server runs on' }, ({ reply }) => {
+      if (isAttached) reply.header('content-disposition', 'attachment; filename="sysinfo.json"')
+      return sysinfo(studio.dataDir)
+    })
+  }
+  route(app, 'GET', '/internal/profile-startup', { summary: 'How long the server has run' }, () => ({
+    total: performance.now() / 1000,
+    records: {},
+  }))
 }
 
 function sysinfo(dataDir: string) {

@@ -3,7 +3,8 @@ import { Type } from 'typebox'
 import { StudioError } from '../../errors.ts'
 import { generateTask } from '../../jobs/generateTask.ts'
 import { recipeFromRequest } from '../../pipeline/wire/recipeFromRequest.ts'
-import { userOf } from '../caller.ts'
+import { hangUp, userOf } from '../caller.ts'
+import { withNamedPictures } from '../namedPictures.ts'
 import type { NativeServices } from './nativeServices.ts'
 import { errors, Id } from './replies.ts'
 import { Job, JobState, Queue, ref } from './schemas.ts'
@@ -48,7 +49,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<NativeServices> = async (app, 
       const { endpoint, request: body, title, tag, priority, save = true } = request.body
       const user = userOf(request)
       await queue.admit(user)
-      const recipe = await recipeFromRequest(body, endpoint, studio)
+      const recipe = await recipeFromRequest(await withNamedPictures(body, studio, hangUp(reply)), endpoint, studio)
       const task = generateTask(endpoint, recipe, { saving: save })
       const job = await queue.submit(task, {
         user,

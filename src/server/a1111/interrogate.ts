@@ -1,0 +1,72 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { StudioError } from '../../errors.ts'
+import type { Rgb8 } from '../../image/picture.ts'
+import { runTask } from '../../jobs/runTask.ts'
+import type { Description, Postprocessing } from '../../pipeline/postprocess.ts'
+import type { Studio } from '../../pipeline/studio.ts'
+import { hangUp, userOf } from '../caller.ts'
+import type { Context } from './context.ts'
+import type { Call } from './route.ts'
+
+/** Words for a picture, by a model that the user has put into the data folder. */
+export async function interrogate(
+  picture: Rgb8,
+  model: Description['model'],
+  { request, reply }: Call,
+  { queue, studio }: Context,
+): Promise<string> {
+  studio.optionsFile.refresh()
+  const description = descriptionOf(model, studio)
+  const task = { kind: 'postprocess', pictures: [picture], settings: { ...nothingElse, description } } as const
+  const asked = { user: userOf(request), title: 'interrogate', signal: hangUp(reply) }
+  const { result } = await runTask(queue, task, asked)
+  return result.infotexts[0] ?? ''
+}
+
+const nothingElse: Postprocessing = {
+  upscaler: 'None',
+  secondUpscaler: 'None',
+  secondVisibility: 0,
+  size: { kind: 'scale', scale: 1 },
+  gfpganVisibility: 0,
+  codeformerVisibility: 0,
+  tiles: { size: 0, overlap: 0 },
+}
+
+function descriptionOf(model: Description['model'], { dataDir, options }: Studio): Description {
+  const folder = places[model].folders
+    .map((name) => join(dataDir, 'models', name))
+    .find((path) => hasModel(path) || hasModel(join(path, 'onnx')))
+  if (folder === undefined) {
+    const where = places[model].folders.map((name) => `models/${name}`).join(' or ')
+    const message = `model: "${model}" needs a model that is not here; put ${places[model].files} into ${where} of the data folder`
+    throw new StudioError('missing-file', message, { field: 'model' })
+  }
+  return {
+    model,
+    folder,
+    lists: join(dataDir, 'interrogate'),
+    skippedLists: options.interrogate_clip_skip_categories,
+    longestList: options.interrogate_clip_dict_limit,
+    threshold: options.interrogate_deepbooru_score_threshold,
+    isSorted: options.deepbooru_sort_alpha,
+    hasSpaces: options.deepbooru_use_spaces,
+    escapesBrackets: options.deepbooru_escape,
+    exclude: options.deepbooru_filter_tags.split(',').map((tag) => tag.trim()),
+    hasScores: options.interrogate_return_ranks,
+  }
+}
+
+/** Where models lie, and what they are. */
+const places = {
+  clip: { folders: ['CLIP'], files: 'a CLIP exported as vision_model.onnx and text_model.onnx' },
+  deepdanbooru: {
+    folders: ['torch_deepdanbooru', 'deepdanbooru'],
+    files: 'a tagger as model.onnx with tags.txt (DeepDanbooru) or selected_tags.csv (WD14) beside it',
+  },
+} as const
+
+function hasModel(folder: string): boolean {
+  return existsSync(folder) && readdirSync(folder).some((name) => name.endsWith('.onnx'))
+}
