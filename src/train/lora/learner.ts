@@ -140,7 +140,7 @@ export class Learner {
 
   #opened(size: BatchSize, isForwardOnly: boolean) {
     const { config, weights } = this.#model
-    const { dropout, loss } = this.#settings
+    const { dropout, loss, recomputes } = this.#settings
     const options = {
       config,
       weights,
@@ -150,6 +150,7 @@ export class Learner {
       isMasked: this.#isMasked,
       text: this.#text,
       learns: this.#learns,
+      recomputes,
       isForwardOnly,
     }
     return this.#sessions.step(options, size)

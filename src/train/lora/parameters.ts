@@ -128,10 +128,7 @@ export const parameters = {
   mixed_precision: inert(precision),
   full_fp16: inert(precision, 'flag'),
   full_bf16: inert(precision, 'flag'),
-  gradient_checkpointing: {
-    ...flag,
-    inert: 'what the way back needs is kept, which changes memory and no number',
-  } as Parameter<'flag', boolean>,
+  gradient_checkpointing: flag,
   cpu_offload_checkpointing: inert(speed, 'flag'),
   xformers: inert(speed, 'flag'),
   sdpa: inert(speed, 'flag'),

@@ -4,6 +4,7 @@ import { Graph as EmptyGraph } from '../../graph/value.ts'
 import { elementCount } from '../../models/elementCount.ts'
 import { activationBytes } from '../../runtime/activations.ts'
 import { compile } from '../../runtime/compile.ts'
+import { fixedFirst } from '../../runtime/hoist.ts'
 import { sizeOf } from '../../tensor/shape.ts'
 import { inBuckets } from './data.ts'
 import { hasDropout } from './dropout.ts'
@@ -60,6 +61,7 @@ async function estimate({ model, modules, settings, data, args }: PreparedRun, b
       hasDropout: hasDropout(settings.dropout),
       loss: settings.loss,
       isMasked: args.alpha_mask,
+      recomputes: settings.recomputes,
       text: { ...settings.text, isInside: modules.some(({ layer }) => layer.model === 'text') },
     },
     { batch, height: height / scale, width: width / scale },
@@ -73,7 +75,7 @@ async function estimate({ model, modules, settings, data, args }: PreparedRun, b
   const weightBytes = graph.weights.reduce((sum, { shape }) => sum + 4 * sizeOf(shape.map(Number)), 0)
   return {
     seconds: multiplications(graph) / (await speed(threads)),
-    bytes: activationBytes(graph, feeds) + weightBytes,
+    bytes: activationBytes(fixedFirst(graph), feeds) + weightBytes,
   }
 }
 

@@ -72,14 +72,15 @@ export class StepSessions {
   #compile(graph: ReturnType<typeof loraGraph>): Promise<Session> {
     // The way back wants convolutions' weights turned about, so packed ones lie in memory twice.
     const size = graph.weights.reduce((sum, { shape }) => sum + sizeOf(shape.map(Number)), 0)
-    const residence = size > largestPacked ? 'mapped' : 'auto'
+    // A step is run many times, so that what can be packed is packed at once.
+    const residence = size > largestPacked ? 'mapped' : 'packed'
     return compile(graph, { residence, threads: this.#threads, store: this.#store })
   }
 }
 
 /** What two steps must have in common to be run by one graph. */
 function keyOf(options: LoraGraphOptions, size: BatchSize): string {
-  const { modules, hasDropout, loss, isMasked, text, learns, isForwardOnly } = options
+  const { modules, hasDropout, loss, isMasked, text, learns, recomputes, isForwardOnly } = options
   const parts = modules.map((module) => [
     module.family,
     module.isDora,
@@ -89,5 +90,5 @@ function keyOf(options: LoraGraphOptions, size: BatchSize): string {
       return [name, part.shape, learns?.(name)]
     }),
   ])
-  return JSON.stringify([size, hasDropout, loss, isMasked, text, isForwardOnly, parts])
+  return JSON.stringify([size, hasDropout, loss, isMasked, text, recomputes, isForwardOnly, parts])
 }

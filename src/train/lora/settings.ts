@@ -25,6 +25,8 @@ export interface LoraSettings {
   readonly weighting: Omit<WeightingOptions, 'prediction'>
   /** Timesteps are drawn from the first to below the second. */
   readonly timesteps: readonly [from: number, below: number]
+  /** Whether the way back computes anew what it needs instead of keeping it. */
+  readonly recomputes: boolean
   readonly text: { readonly chunks: number; readonly skip: number; readonly isWeighted: boolean }
   readonly notes: readonly string[]
 }
@@ -75,6 +77,7 @@ export function loraSettings(args: Arguments): LoraSettings {
       isDebiased: args.debiased_estimation_loss,
     },
     timesteps: timestepsOf(args),
+    recomputes: args.gradient_checkpointing,
     text: { chunks: chunksOf(args), skip: skipOf(args), isWeighted: args.weighted_captions },
     notes,
   }
