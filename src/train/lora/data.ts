@@ -1,4 +1,5 @@
-import { basename, dirname } from 'node:path'
+import { existsSync } from 'node:fs'
+import { basename, dirname, extname } from 'node:path'
 import { type BucketPlace, bucketTable, placeInBucket, type Size } from '../../dataset/buckets.ts'
 import { captionedPictures } from '../../dataset/trainingFolder.ts'
 import { StudioError } from '../../errors.ts'
@@ -12,6 +13,8 @@ export interface DataPicture {
   /** Its caption's lines; what the folder is called where there is none. */
   readonly caption: string
   readonly size: Size
+  /** A picture whose red says what each pixel counts. */
+  readonly mask: string | undefined
   readonly place: BucketPlace
   readonly subset: SubsetSettings
 }
@@ -90,14 +93,38 @@ async function readSubset(
   if (severalLines.length > 0 && !subset.captions.hasWildcards) {
     notes.push(`${basename(subset.folder)}: only the first line counts in the captions of ${listed(severalLines)}`)
   }
+  const masks = subset.maskFolder === undefined ? undefined : masksIn(subset.maskFolder)
   const pictures: DataPicture[] = []
   for (const { path, caption } of found) {
     const { width, height } = await pictureSize(path)
     const size: Size = [width, height]
     const place = buckets ? inBucket(path, size, () => placeInBucket(size, buckets, table)) : coverOf(size, resolution)
-    pictures.push({ path, caption: caption ?? subset.classTokens ?? '', size, place, subset })
+    const mask = masks && maskOf(path, masks)
+    pictures.push({ path, caption: caption ?? subset.classTokens ?? '', size, mask, place, subset })
   }
   return pictures
+}
+
+/** The pictures of a folder of masks by their names without extension. */
+function masksIn(folder: string): ReadonlyMap<string, string> {
+  if (!existsSync(folder)) {
+    throw new StudioError('missing-file', `conditioning_data_dir: ${folder} does not exist`, {
+      field: 'conditioning_data_dir',
+    })
+  }
+  return new Map(captionedPictures(folder, undefined).map(({ path }) => [stemOf(path), path]))
+}
+
+function maskOf(picture: string, masks: ReadonlyMap<string, string>): string {
+  const mask = masks.get(stemOf(picture))
+  if (mask !== undefined) return mask
+  throw new StudioError('missing-file', `conditioning_data_dir: no mask is called as ${basename(picture)} is`, {
+    field: 'conditioning_data_dir',
+  })
+}
+
+function stemOf(path: string): string {
+  return basename(path, extname(path))
 }
 
 function inBucket(path: string, size: Size, place: () => BucketPlace): BucketPlace {

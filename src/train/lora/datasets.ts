@@ -32,7 +32,10 @@ export interface SubsetSettings {
   readonly isFlipped: boolean
   readonly hasColorChanges: boolean
   readonly isRandomlyCropped: boolean
+  /** Whether transparent pixels count less. */
   readonly hasAlphaMask: boolean
+  /** Pictures of the same names, whose red says what a pixel counts; they go before transparency. */
+  readonly maskFolder: string | undefined
   readonly resizing: Resizing
 }
 
@@ -63,7 +66,7 @@ export function datasetSettings(
     const found = repeatedFolders(resolve(base, parent), field)
     notes.push(...found.notes)
     return found.folders.map(({ folder, repeats, classTokens }) => ({
-      ...subsetOf(given, folder),
+      ...subsetOf(given, folder, (path) => resolve(base, path)),
       repeats,
       classTokens,
       isRegularization,
@@ -110,6 +113,7 @@ const subsetKeys = [
   'random_crop',
   'face_crop_aug_range',
   'alpha_mask',
+  'conditioning_data_dir',
   'cache_info',
   'resize_interpolation',
   'custom_attributes',
@@ -145,7 +149,7 @@ function fromToml(
         throw new StudioError('bad-request', `${where}, subsets ${j + 1}: image_dir is missing`, { field: 'image_dir' })
       }
       return {
-        ...subsetOf(own, placeOf(folder)),
+        ...subsetOf(own, placeOf(folder), placeOf),
         repeats: numberIn(own, 'num_repeats'),
         classTokens: textIn(own, 'class_tokens'),
         isRegularization: own.get('is_reg') === true,
@@ -256,8 +260,10 @@ const resizings: Readonly<Record<string, Exclude<Resizing, undefined>>> = {
 function subsetOf(
   given: ReadonlyMap<string, Given>,
   folder: string,
+  placeOf: (path: string) => string,
 ): Omit<SubsetSettings, 'repeats' | 'classTokens' | 'isRegularization'> {
   const resizing = textIn(given, 'resize_interpolation')
+  const masks = textIn(given, 'conditioning_data_dir')
   if (resizing !== undefined && !Object.hasOwn(resizings, resizing)) {
     throw new StudioError(
       'bad-request',
@@ -293,6 +299,7 @@ function subsetOf(
     hasColorChanges: given.get('color_aug') === true,
     isRandomlyCropped: given.get('random_crop') === true,
     hasAlphaMask: given.get('alpha_mask') === true,
+    maskFolder: masks === undefined ? undefined : placeOf(masks),
     resizing: resizing === undefined ? undefined : resizings[resizing],
   }
 }

@@ -45,7 +45,7 @@ export async function preflight(run: PreparedRun, threads: number): Promise<read
 }
 
 /** Time and memory of a step of the largest bucket, from what its graph multiplies and this machine's speed. */
-async function estimate({ model, modules, settings, data, args }: PreparedRun, batch: number, threads: number) {
+async function estimate({ model, modules, settings, data, isMasked }: PreparedRun, batch: number, threads: number) {
   const sizes = [...inBuckets(data.datasets.flatMap(({ train }) => train)).values()].map(
     ([picture]) => picture!.place.bucket,
   )
@@ -60,7 +60,7 @@ async function estimate({ model, modules, settings, data, args }: PreparedRun, b
       modules,
       hasDropout: hasDropout(settings.dropout),
       loss: settings.loss,
-      isMasked: args.alpha_mask,
+      isMasked,
       recomputes: settings.recomputes,
       text: { ...settings.text, isInside: modules.some(({ layer }) => layer.model === 'text') },
     },

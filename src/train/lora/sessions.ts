@@ -50,11 +50,16 @@ export class StepSessions {
     return opened
   }
 
+  /** Gives back what the frozen text encoder takes, until it is asked for again. */
+  async disposeEncoders(): Promise<void> {
+    for (const session of this.#encoders.values()) await session.dispose()
+    this.#encoders.clear()
+  }
+
   async dispose(): Promise<void> {
     for (const { session } of this.#steps.values()) await session.dispose()
-    for (const session of this.#encoders.values()) await session.dispose()
     this.#steps.clear()
-    this.#encoders.clear()
+    await this.disposeEncoders()
   }
 
   async #open(options: LoraGraphOptions, size: BatchSize): Promise<OpenedStep> {
