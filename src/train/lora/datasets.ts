@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { basename, dirname, resolve } from 'node:path'
 import { parse } from 'smol-toml'
 import { type BucketOptions, checkBuckets, type Size } from '../../dataset/buckets.ts'
 import type { CaptionOptions } from '../../dataset/captions.ts'
@@ -7,7 +7,7 @@ import type { Resizing } from '../../dataset/framing.ts'
 import { repeatedFolders } from '../../dataset/trainingFolder.ts'
 import { StudioError } from '../../errors.ts'
 import { nearestNames } from '../../text/nearestNames.ts'
-import type { Given } from './arguments.ts'
+import type { Given } from './given.ts'
 import type { Arguments } from './parameters.ts'
 
 /** Pictures that are learnt from at one resolution, in batches of one size. */
@@ -119,6 +119,8 @@ const subsetKeys = [
   'custom_attributes',
 ]
 
+const inertKeys = ['network_multiplier', 'cache_info', 'custom_attributes']
+
 type Table = ReadonlyMap<string, unknown>
 
 /** A dataset file: `[general]`, `[[datasets]]` and their `[[datasets.subsets]]`, each value falling through to the next. */
@@ -160,7 +162,11 @@ function fromToml(
   if (datasets.flatMap(({ subsets }) => subsets).length === 0) {
     throw new StudioError('bad-request', `${path}: no datasets with subsets`, { field: 'dataset_config' })
   }
-  return { datasets, notes: [] }
+  const all = [general, ...tablesOf(root.get('datasets')).flatMap((set) => [set, ...tablesOf(set.get('subsets'))])]
+  const notes = inertKeys
+    .filter((key) => all.some((table) => table.has(key)))
+    .map((key) => `${basename(path)}: ${key} has no effect here`)
+  return { datasets, notes }
 }
 
 function readToml(path: string): Table {

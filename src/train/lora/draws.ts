@@ -6,11 +6,12 @@ import { type Tensor, zeros } from '../../tensor/tensor.ts'
 import type { Tokenizer } from '../../text/tokenizer.ts'
 import { captionTokens } from './captionTokens.ts'
 import type { CaptionBatch } from './contexts.ts'
-import type { DataPicture, PictureBatch } from './data.ts'
+import type { PictureBatch } from './data.ts'
 import type { LatentCache, Posterior } from './latents.ts'
 import type { LoraBatch } from './learner.ts'
 import { drawNoise } from './noising.ts'
 import type { PreparedRun } from './prepare.ts'
+import type { DataPicture } from './subset.ts'
 
 /** Where in a run a batch is drawn. */
 export interface Moment {

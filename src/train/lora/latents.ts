@@ -15,7 +15,7 @@ import { compile } from '../../runtime/compile.ts'
 import type { Session } from '../../runtime/session.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { entryOf } from '../checkpoint.ts'
-import type { DataPicture } from './data.ts'
+import type { DataPicture } from './subset.ts'
 
 /** What the autoencoder makes of a picture: where its latent is likely, not scaled. */
 export interface Posterior {

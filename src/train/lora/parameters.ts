@@ -185,6 +185,8 @@ export const parameters = {
   save_state_to_huggingface: inert(elsewhere, 'flag'),
 
   sample_prompts: text(none as string | undefined),
+  /** Not kohya's: prompts themselves, one a line, in place of a file. */
+  sample_prompt: text(none as string | undefined),
   sample_every_n_steps: whole(none as number | undefined),
   sample_every_n_epochs: whole(none as number | undefined),
   sample_at_first: flag,

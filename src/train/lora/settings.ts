@@ -47,6 +47,9 @@ export function loraSettings(args: Arguments): LoraSettings {
   if (args.zero_terminal_snr && !args.v_parameterization) {
     notes.push('zero_terminal_snr: a model that predicts noise learns nothing from noise alone; it is meant for v')
   }
+  if (oneOf('save_model_as', args.save_model_as, ['safetensors', 'ckpt', 'pt']) !== 'safetensors') {
+    notes.push(`save_model_as: ${args.save_model_as} would be a program that others run; safetensors are written`)
+  }
   return {
     network: network.network,
     dropout: network.dropout,
