@@ -19,8 +19,7 @@ const scaleFactor = 0.18215
  * that `drawn` numbers went into the network's beginning. The latents of the pictures were drawn once and are recorded.
  */
 export function redrawnBatches(run: RecordedRun, drawn: number): (number: number) => LoraBatch {
-  const next = mt19937(42)
-  for (let i = 0; i < drawn; i++) next()
+  const next = numbersAfter(drawn)
   const normal = torchNormals(next)
   const latents = recordedLatents()
   const tokenizer = openTokenizer('clip')
@@ -49,6 +48,23 @@ export function redrawnBatches(run: RecordedRun, drawn: number): (number: number
     }
   })
   return (number) => batches[number - 1]!
+}
+
+/** Generators that have come so far, and what they gave after, for others that begin there. */
+const generators = new Map<number, { readonly next: () => number; readonly numbers: number[] }>()
+
+function numbersAfter(drawn: number): () => number {
+  const known = generators.get(drawn)
+  const { next, numbers } = known ?? { next: mt19937(42), numbers: [] }
+  if (!known) {
+    for (let i = 0; i < drawn; i++) next()
+    generators.set(drawn, { next, numbers })
+  }
+  let at = 0
+  return () => {
+    if (at === numbers.length) numbers.push(next())
+    return numbers[at++]!
+  }
 }
 
 /** The latents drawn of the pictures, by captions, which are all different. */

@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto'
 import { join, resolve } from 'node:path'
 import { StudioError } from '../../errors.ts'
-import { oldModelHash } from '../../files/hash.ts'
 import type { Studio } from '../../pipeline/studio.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { openEventFile } from '../log/eventFile.ts'
 import { openStepLog } from '../log/stepLog.ts'
 import { lrSchedule } from '../lrSchedule.ts'
 import { type Task, type TrainingState, train } from '../trainer.ts'
-import { dataFacts, epochBatches, type PictureBatch, validationBatches } from './data.ts'
+import { epochBatches, type PictureBatch, validationBatches } from './data.ts'
 import { Draws } from './draws.ts'
+import { type RunHashes, trainingFacts } from './facts.ts'
 import { LatentCache } from './latents.ts'
 import { Learner } from './learner.ts'
 import { LossMean } from './lossMean.ts'
@@ -18,7 +18,7 @@ import { logFolder, RunOutputs, type RunProgress, type StepMoment } from './outp
 import { preflight } from './preflight.ts'
 import type { PreparedRun } from './prepare.ts'
 import { type Previews, previewsOf } from './previews.ts'
-import { type RateGroup, rateGroups, rateOf } from './rates.ts'
+import { type RateGroup, rateGroups, rateOf, rateScalars } from './rates.ts'
 import { networkEntries, resumeState } from './saving.ts'
 import { StepSessions } from './sessions.ts'
 import { validationLoss, validationTimesteps } from './validation.ts'
@@ -97,12 +97,7 @@ class Training {
   #best: { loss: number; epoch: number; step: number } | undefined
   #validationsSinceBest = 0
 
-  private constructor(
-    run: PreparedRun,
-    places: RunPlaces,
-    facts: TrainingFacts,
-    hashes: { readonly vae: string; readonly encoder: string },
-  ) {
+  private constructor(run: PreparedRun, places: RunPlaces, facts: TrainingFacts, hashes: RunHashes) {
     const { settings, model, modules, network, args, learnt, seed } = run
     const { studio, threads, folder } = places
     this.#run = run
@@ -163,35 +158,8 @@ class Training {
   }
 
   static async open(run: PreparedRun, places: RunPlaces): Promise<Training> {
-    const { base, args, settings, datasets, data, seed, schedule } = run
-    const { hashes } = places.studio.library
-    const hash = await hashes.file(base.checkpoint.path)
-    const vae = base.vae && {
-      name: base.vae.path,
-      hash: await hashes.file(base.vae.path),
-      oldHash: oldModelHash(base.vae.path),
-    }
-    const isV = run.model.prediction === 'v'
-    const version = base.config.kind === 'sd1' ? 'sd_v1' : isV ? 'sd_v2_v' : 'sd_v2'
-    const facts: TrainingFacts = {
-      args,
-      settings,
-      datasets,
-      data: dataFacts(data.datasets),
-      base: { name: base.checkpoint.path, hash, oldHash: oldModelHash(base.checkpoint.path), version, isV },
-      vae,
-      sessionId: Math.floor(Math.random() * 2 ** 32),
-      startedAt: new Date(),
-      seed,
-      batchesPerEpoch: schedule.batchesPerEpoch,
-      epochs: schedule.epochs,
-      totalSteps: schedule.totalSteps,
-      programVersion: places.programVersion,
-    }
-    const merged = await Promise.all(args.base_weights.map((path) => hashes.file(resolve(places.folder, path))))
-    // The base model with what was merged into it, and how its text encoder is read.
-    const encoder = JSON.stringify([hash, merged, args.base_weights_multiplier, settings.text])
-    return new Training(run, places, facts, { vae: vae?.hash ?? hash, encoder })
+    const { facts, hashes } = await trainingFacts(run, places)
+    return new Training(run, places, facts, hashes)
   }
 
   async dispose(): Promise<void> {
@@ -270,7 +238,11 @@ class Training {
           'max_norm/max_key_norm': norms.largest,
           'norm/avg_key_norm': norms.mean,
         }),
-        ...this.#rateScalars(next),
+        ...rateScalars(
+          this.#groups,
+          next,
+          settings.optimizer.isAdaptive ? this.#state.optimizer.state.numbers.d : undefined,
+        ),
       }
       events.scalars(step, scalars)
       log.append({ step, epoch, ...scalars, seconds })
@@ -413,22 +385,6 @@ class Training {
     const entries = networkEntries(modules, this.#outputs.evaluated(), 'float')
     for await (const path of this.#previews.draw(entries, moment === 'first' ? '000000' : moment))
       yield { kind: 'sampled', path }
-  }
-
-  #rateScalars(factor: number): Record<string, number> {
-    const { settings } = this.#run
-    const d = this.#state.optimizer.state.numbers.d
-    const scalars: Record<string, number> = {}
-    for (const [i, { name, rate }] of this.#groups.entries()) {
-      const now = rate * factor
-      // The original names every group but the text encoder's by its number as well.
-      const tags = [name, ...(name === 'textencoder' ? [] : [`group${i}`])]
-      for (const tag of tags) {
-        scalars[`lr/${tag}`] = now
-        if (settings.optimizer.isAdaptive && d !== undefined) scalars[`lr/d*lr/${tag}`] = d * now
-      }
-    }
-    return scalars
   }
 }
 
