@@ -256,7 +256,7 @@ test('parameters without an effect are accepted and say so once', () => {
   )
   expect(values).toMatchObject({ learning_rate: 1e-4, network_dim: 8, optimizer_args: ['a=1', 'b=-2'] })
   expect(notes).toEqual([
-    'xformers, sdpa: no effect; the way to compute is chosen here by the machine',
+    "xformers, sdpa: no effect; attention's scores are never kept here",
     expect.stringMatching(/^mixed_precision: no effect;/),
   ])
 })

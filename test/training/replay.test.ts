@@ -43,6 +43,7 @@ const runs: Readonly<Record<string, { readonly steps: number; readonly drawn?: n
   l_clip: { steps: 5, drawn: 26_164_399 },
   m_te150_clip2: { steps: 1 },
   s_te_only: { steps: 3, drawn: 26_269_423 },
+  t_gradckpt: { steps: 2, drawn: 26_269_423 },
 }
 
 // Most of it is opening graphs of each size, where a machine has little time for it.

@@ -70,6 +70,8 @@ export function datasetSettings(
       repeats,
       classTokens,
       isRegularization,
+      // Masks are for what is learnt; these pictures keep the model as it is.
+      ...(isRegularization && { maskFolder: undefined }),
     }))
   }
   const subsets = [...subsetsOf('train_data_dir', false), ...subsetsOf('reg_data_dir', true)]
