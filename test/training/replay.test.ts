@@ -22,7 +22,7 @@ afterAll(() => sessions.dispose())
  */
 const runs: Readonly<Record<string, { readonly steps: number; readonly drawn?: number }>> = {
   a2: { steps: 10, drawn: 26_269_423 },
-  b: { steps: 10 },
+  b: { steps: 2 },
   c1_noise_offset: { steps: 1 },
   c2b_min_snr_gamma1: { steps: 2 },
   c3_multires: { steps: 1 },

@@ -65,6 +65,7 @@ test('a configuration of lora-scripts’ training page is understood: switches, 
 
 test('what a page’s switch has off does not count', () => {
   const values = read({
+    model_train_type: 'sd-lora',
     network_module: 'networks.lora',
     lycoris_algo: 'loha',
     conv_dim: 4,
@@ -79,6 +80,11 @@ test('what a page’s switch has off does not count', () => {
   })
   expect(values).toMatchObject({ network_args: [], base_weights: [], sample_prompt: undefined })
   expect(values.sample_every_n_epochs).toBeUndefined()
+})
+
+test('what no switch of a page is about is not passed over in silence', () => {
+  expect(() => read({ network_module: 'networks.lora', conv_dim: 4 })).toThrow('conv_dim: no such parameter')
+  expect(() => read({ down_lr_weight: '1,1' })).toThrow('down_lr_weight: no such parameter')
 })
 
 test('a page for another model, and custom TOML that is none, are refused in words', () => {

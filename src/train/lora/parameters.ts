@@ -187,6 +187,7 @@ export const parameters = {
   sample_prompts: text(none as string | undefined),
   /** Not kohya's: prompts themselves, one a line, in place of a file. */
   sample_prompt: text(none as string | undefined),
+  randomly_choice_prompt: inert('previews are of the prompts that are given', 'flag'),
   sample_every_n_steps: whole(none as number | undefined),
   sample_every_n_epochs: whole(none as number | undefined),
   sample_at_first: flag,

@@ -37,12 +37,16 @@ export function fromTrainingPage(config: ReadonlyMap<string, Given>): ReadonlyMa
     })
   }
   page.rename('prompt_file', 'sample_prompts')
-  page.take('randomly_choice_prompt')
 
+  // What a page has no switch for was written by hand, and is refused if it has no meaning.
   const isLycoris = config.get('network_module') === 'lycoris.kohya'
-  for (const [key, name] of Object.entries(lycorisKeys)) page.argument(key, 'network_args', name, isLycoris)
+  if (isLycoris || type !== undefined) {
+    for (const [key, name] of Object.entries(lycorisKeys)) page.argument(key, 'network_args', name, isLycoris)
+  }
   const hasBlocks = page.take('enable_block_weights')
-  for (const key of blockKeys) page.argument(key, 'network_args', key, hasBlocks === true)
+  if (hasBlocks !== undefined) {
+    for (const key of blockKeys) page.argument(key, 'network_args', key, hasBlocks === true)
+  }
   for (const [key, name] of Object.entries(prodigyKeys)) {
     page.argument(key, 'optimizer_args', name, /^prodigy$/i.test(`${config.get('optimizer_type')}`))
   }
