@@ -23,7 +23,7 @@ export interface ContextPlace {
 }
 
 /** What the encoder makes of captions: [B, tokens, width]. */
-export type EncodeCaptions = (captions: CaptionBatch) => Promise<Tensor>
+type EncodeCaptions = (captions: CaptionBatch) => Promise<Tensor>
 
 /** Encodes captions, each once, and keeps what it found in memory and, if wanted, on the disk. */
 export class ContextCache {
