@@ -48,6 +48,8 @@ def narrow(key, x):
 
 # Another rank of what a2 shows.
 ABOUT_ONLY = ["a"]
+# Runs whose every batch the tests draw anew, as torch drew it.
+REDRAWN = ["k1_epochs"]
 
 
 def trim_run(run, starts):
@@ -68,11 +70,13 @@ def trim_run(run, starts):
                 for key, x in every_sixth(load(path)).items():
                     tensors[f"{kind}{number:03}.{key}"] = x
     about = {"args": json.loads((run / "args.json").read_text()), "batches": batches}
-    last = run / "out" / f"{run.name}.safetensors"
     steps = json.loads((run / "steps.json").read_text())
-    if last.exists() and steps[-1]["global_step"] <= batches:
-        for key, x in every_sixth(load(last)).items():
-            tensors[f"params{steps[-1]['global_step']:03}.{key}"] = x
+    for path in sorted((run / "out").glob("*.safetensors")):
+        with safe_open(path, "pt") as file:
+            number = int(file.metadata()["ss_steps"])
+        if number <= batches or run.name in REDRAWN:
+            for key, x in every_sixth(load(path)).items():
+                tensors[f"params{number:03}.{key}"] = x
     if run.name not in ABOUT_ONLY and (path := resolve(run, "params000.safetensors")):
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         if digest not in starts:

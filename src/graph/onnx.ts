@@ -1,7 +1,7 @@
 import { type Dim, dimText, type Shape, termsOf } from './dim.ts'
 import { type Attribute, elementCodes, lower, type OnnxNode, type Tensors } from './onnxNodes.ts'
 import { Message } from './protobuf.ts'
-import type { ConstantData, Graph, Value } from './value.ts'
+import type { ConstantData, Graph, Node, Value } from './value.ts'
 import type { ElementType } from './valueType.ts'
 
 /** A weight's bytes: a slice of a file the runtime will open, or the bytes themselves. */
@@ -15,14 +15,17 @@ export type Place = (weight: Value) => Placement
 const irVersion = 10
 const opset = 21
 
-/** A graph as the bytes of an ONNX ModelProto. Weights are named by their path, and lie where `place` says. */
-export function toOnnx(graph: Graph, place: Place): Uint8Array {
+/**
+ * A graph as the bytes of an ONNX ModelProto. Weights are named by their path, and lie where `place` says; its nodes are
+ * written in their order or another that has each after what it reads.
+ */
+export function toOnnx(graph: Graph, place: Place, nodes: readonly Node[] = graph.nodes): Uint8Array {
   const writer = new Writer(graph)
   const domains = new Set(['', 'com.microsoft'])
   for (const weight of graph.weights) writer.weight(weight, place(weight))
-  for (const node of graph.nodes) {
-    const { attributes, domain, extra, type } = lower(node.op, node.params, node.inputs, writer)
-    const inputs = [...node.inputs.map((input) => (input ? writer.nameOf(input) : '')), ...extra]
+  for (const node of nodes) {
+    const { attributes, domain, own, extra, type } = lower(node.op, node.params, node.inputs, writer)
+    const inputs = [...node.inputs.slice(0, own).map((input) => (input ? writer.nameOf(input) : '')), ...extra]
     if (domain) domains.add(domain)
     writer.node(
       type ?? node.op,
@@ -119,6 +122,16 @@ class Writer implements Tensors {
     return this.#make(`shape ${shape.map(dimText)}`, (name) => {
       const parts = shape.map((dim) => this.#dim(dim))
       this.node('Concat', parts, [name], { attributes: { axis: 0 } })
+    })
+  }
+
+  dimsAfter(shape: Shape, done: Value): string {
+    return this.#make(`shape ${shape.map(dimText)} after ${done.id}`, (name) => {
+      const size = this.#make(`count ${done.id}`, (count) => {
+        this.node('Size', [this.nameOf(done)], [count], { attributes: {} })
+      })
+      const nothing = this.#arithmetic('Mul', size, this.integers([0]))
+      this.node('Add', [this.dims(shape), nothing], [name], { attributes: {} })
     })
   }
 

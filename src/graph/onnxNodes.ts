@@ -1,6 +1,7 @@
 import { addDims, type Dim, mulDims, type Shape, sameDim } from './dim.ts'
 import type { ConvParams, OpName, OpParams } from './operators.ts'
-import type { ElementType, ValueType } from './valueType.ts'
+import type { Value } from './value.ts'
+import type { ElementType } from './valueType.ts'
 
 /** What ONNX calls an attribute. Whole numbers are ints unless wrapped as `{ float }`. */
 export type Attribute = number | string | readonly number[] | { readonly float: number }
@@ -11,6 +12,8 @@ export interface OnnxNode {
   /** ONNX's name where it is not the graph's. */
   readonly type?: string
   readonly attributes: Readonly<Record<string, Attribute>>
+  /** How many of the operator's own inputs ONNX is given; all unless told. */
+  readonly own?: number
   /** Names of tensors after the operator's own inputs. */
   readonly extra: readonly string[]
 }
@@ -21,19 +24,17 @@ export interface Tensors {
   floats(values: readonly number[], shape: readonly number[]): string
   /** A shape as an int64 vector, computed from the graph's inputs where it is open. */
   dims(shape: Shape): string
+  /** The same vector, which the runtime knows only once a value is there. */
+  dimsAfter(shape: Shape, done: Value): string
 }
 
-type Lower<Op extends OpName> = (
-  params: OpParams[Op],
-  inputs: readonly (ValueType | null)[],
-  tensors: Tensors,
-) => OnnxNode
+type Lower<Op extends OpName> = (params: OpParams[Op], inputs: readonly (Value | null)[], tensors: Tensors) => OnnxNode
 
 /** An operator with its parameters as attributes and further inputs. */
 export function lower<Op extends OpName>(
   op: Op,
   params: OpParams[Op],
-  inputs: readonly (ValueType | null)[],
+  inputs: readonly (Value | null)[],
   tensors: Tensors,
 ): OnnxNode {
   return table[op](params, inputs, tensors)
@@ -96,6 +97,11 @@ const table: { readonly [Op in OpName]: Lower<Op> } = {
   ReduceSum: reduction,
   ReduceMean: reduction,
 
+  After: (_, [x, done], tensors) => ({
+    ...extra([tensors.dimsAfter(x!.shape, done!)]),
+    type: 'Reshape',
+    own: 1,
+  }),
   Reshape: ({ shape }, [x], tensors) => extra([reshapeTarget(shape, x!.shape, tensors)]),
   Transpose: attributes,
   Concat: attributes,

@@ -51,6 +51,8 @@ export interface OpParams {
   ReduceSum: { readonly axes: readonly number[] }
   ReduceMean: { readonly axes: readonly number[] }
 
+  /** x, once another value is there; ONNX has no such operator, and gets it as a reshape by what it must wait for. */
+  After: None
   Reshape: { readonly shape: Shape }
   Transpose: { readonly perm: readonly number[] }
   Concat: { readonly axis: number }

@@ -137,6 +137,10 @@ const examples: { readonly [Op in OpName]: Example } = {
   ReduceSum: { inputs: [square], apply: (x) => ops.reduceSum(x, [0]), expected: tensor([4, 6], [1, 2]) },
   ReduceMean: { inputs: [square], apply: (x) => ops.reduceMean(x, [0, 1]), expected: tensor([2.5], [1, 1]) },
 
+  After: unary(
+    (x) => ops.after(x, ops.exp(x)),
+    (x) => x,
+  ),
   Reshape: { inputs: [tokens], apply: (x) => ops.reshape(x, [2, 3]), expected: tensor([1, 0, 0, 1, 1, 1], [2, 3]) },
   Transpose: { inputs: [square], apply: (x) => ops.transpose(x, [1, 0]), expected: tensor([1, 3, 2, 4], [2, 2]) },
   Concat: { inputs: [row, signed], apply: (...x) => ops.concat(x, 0), expected: tensor([10, 20, -2, -0.5, 0, 1, 3]) },

@@ -127,6 +127,9 @@ export const reduceSum = (x: Value, axes: readonly number[]) => one('ReduceSum',
 /** Mean over axes, which stay with dimension 1. */
 export const reduceMean = (x: Value, axes: readonly number[]) => one('ReduceMean', [x], { axes })
 
+/** x itself, but what reads it is computed no earlier than `done`, and apart from what reads x. */
+export const after = (x: Value, done: Value) => one('After', [x, done], {})
+
 /** The same numbers in the same order under another shape. */
 export const reshape = (x: Value, shape: Shape) => (sameDims(x.shape, shape) ? x : one('Reshape', [x], { shape }))
 

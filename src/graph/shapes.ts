@@ -89,6 +89,7 @@ const shapes: { readonly [Op in OpName]: Infer<Op> } = {
   ReduceSum: reduced,
   ReduceMean: reduced,
 
+  After: ([x]) => [x!],
   Reshape([x], { shape }, fail) {
     if (!sameDim(mulDims(...x!.shape), mulDims(...shape))) fail(`cannot become ${shapeText(shape)}`)
     return [{ type: x!.type, shape }]

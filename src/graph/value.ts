@@ -33,11 +33,11 @@ export interface Node<Op extends OpName = OpName> {
 
 /**
  * A shorter way back from a value than through the nodes that make it: from the gradient by the value, those by the
- * inputs of the whole computation.
+ * inputs of the whole computation. What was computed on the way forth is read through `kept`.
  */
 export interface Derivative {
   readonly inputs: readonly Value[]
-  readonly vjp: (dy: Value) => readonly Value[]
+  readonly vjp: (dy: Value, kept: (value: Value) => Value) => readonly Value[]
 }
 
 /**

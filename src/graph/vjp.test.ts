@@ -8,6 +8,7 @@ import type { OpName } from './operators.ts'
 import * as ops from './ops.ts'
 import { Graph, type Value } from './value.ts'
 import { vjp } from './vjp.ts'
+import { attentionVjp } from './vjpAttention.ts'
 
 /** An operator applied to inputs of these shapes, whose numbers are drawn from `from` to `to`. */
 interface Example {
@@ -146,6 +147,7 @@ const examples: { readonly [Op in OpName]: readonly Example[] | null } = {
   ],
   ReduceSum: [{ shapes: [[2, 3, 2]], build: ([x]) => ops.reduceSum(x!, [0, 2]) }],
   ReduceMean: [{ shapes: [[2, 3, 2]], build: ([x]) => ops.reduceMean(x!, [1]) }],
+  After: unary((x) => ops.after(x, ops.exp(x))),
   Reshape: unary((x) => ops.reshape(x, [3, 2])),
   Transpose: [{ shapes: [[2, 3, 4]], build: ([x]) => ops.transpose(x!, [2, 0, 1]) }],
   Concat: [
@@ -287,4 +289,33 @@ test('frozen branches are not walked and an unused value gets zeros', () => {
   expect(graph.nodes.slice(before).every(({ op }) => op !== 'Exp')).toBe(true)
   expect(dx!.shape).toEqual(x!.shape)
   expect(dUnused!.source).toMatchObject({ kind: 'node', node: { op: 'Expand' } })
+})
+
+test('attention of many tokens goes back head by head, to the same bits', async () => {
+  const graph = new Graph()
+  const [dy, query] = ['dy', 'query'].map((name) => graph.input(name, [2, 5, 9]))
+  const [key, value] = ['key', 'value'].map((name) => graph.input(name, [2, 4, 9]))
+  const params = { heads: 3, isCausal: false }
+  for (const [name, limit] of Object.entries({ together: 2 ** 20, pairs: 2 * 4 * 2 * 5 * 4, alone: 1 })) {
+    const gradients = attentionVjp(dy!, [query!, key!, value!], params, limit)
+    for (const [i, gradient] of gradients.entries()) graph.output(`${name} ${i}`, gradient)
+  }
+  const draw = drawer(3)
+  const random = ({ shape }: Value) =>
+    tensor(
+      Array.from({ length: sizeOf(shape as number[]) }, () => draw(-2, 2)),
+      shape as number[],
+    )
+  const session = await compile(graph, { residence: 'mapped', threads: 1 })
+  const results = await session.run({
+    dy: random(dy!),
+    query: random(query!),
+    key: random(key!),
+    value: random(value!),
+  })
+  await session.dispose()
+  for (const i of [0, 1, 2]) {
+    expect(results[`pairs ${i}`]).toEqual(results[`together ${i}`])
+    expect(results[`alone ${i}`]).toEqual(results[`together ${i}`])
+  }
 })

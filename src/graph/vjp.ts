@@ -90,6 +90,7 @@ export const vjp: { readonly [Op in OpName]: Vjp<Op> | null } = {
   ReduceSum: (dy, _, [x]) => [ops.expand(dy, x!.shape)],
   ReduceMean: (dy, _, [x], { axes }) => [spreadMean(dy, x!, axes)],
 
+  After: (dy) => [dy, null],
   Reshape: (dy, _, [x]) => [ops.reshape(dy, x!.shape)],
   Transpose: (dy, _, _x, { perm }) => [ops.transpose(dy, inverse(perm))],
   Concat: (dy, _, parts, { axis }) => {

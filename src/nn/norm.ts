@@ -45,7 +45,8 @@ export function groupNorm(scope: Scope, x: Value, { groups, epsilon }: { groups:
   const scaled = mul(normal, perChannel(weight))
   const bias = scope.weight('bias', [channels])
   const y = add(scaled, perChannel(bias))
-  const vjp = (dy: Value) => groupNormGradients(dy, { x, normal, weight }, { groups, epsilon })
+  const vjp = (dy: Value, kept: (value: Value) => Value) =>
+    groupNormGradients(dy, { x: kept(x), normal: kept(normal), weight: kept(weight) }, { groups, epsilon })
   x.graph.derivatives.set(y, { inputs: [x, weight, bias], vjp })
   return y
 }

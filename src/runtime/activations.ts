@@ -1,35 +1,36 @@
 import { type Dim, termsOf } from '../graph/dim.ts'
-import type { Graph, Value } from '../graph/value.ts'
+import { isView, memoryOf } from '../graph/memory.ts'
+import type { Graph, Node, Value } from '../graph/value.ts'
 import type { ElementType } from '../graph/valueType.ts'
 import type { Feed } from './feed.ts'
+import { runOrder } from './runOrder.ts'
 
 /**
- * About how many bytes a run holds at its fullest, from what is alive between one node and the next: inputs and weights
- * are not counted, which are held by others. The runtime's allocator takes up to a third more.
+ * About how many bytes a run holds at its fullest, from what is alive between one node and the next in the order they
+ * are run: inputs and weights are not counted, which are held by others. The runtime's allocator takes up to a third
+ * more.
  */
-export function activationBytes(graph: Graph, feeds: Readonly<Record<string, Feed>>): number {
+export function activationBytes(
+  graph: Graph,
+  feeds: Readonly<Record<string, Feed>>,
+  order: readonly Node[] = runOrder(graph),
+): number {
   const size = sizes(graph, feeds)
   const lastReader = new Map<Value, number>()
-  for (const [at, { inputs }] of graph.nodes.entries()) {
+  for (const [at, { inputs }] of order.entries()) {
     for (const input of inputs) if (input) lastReader.set(memoryOf(input), at)
   }
-  for (const output of graph.outputs.values()) lastReader.set(memoryOf(output), graph.nodes.length)
+  for (const output of graph.outputs.values()) lastReader.set(memoryOf(output), order.length)
 
   let alive = 0
   let most = 0
-  for (const [at, { op, inputs, outputs }] of graph.nodes.entries()) {
-    if (op !== 'Reshape') for (const output of outputs) alive += size(output)
+  for (const [at, { op, inputs, outputs }] of order.entries()) {
+    if (!isView(op)) for (const output of outputs) alive += size(output)
     most = Math.max(most, alive)
     const read = new Set(inputs.flatMap((input) => (input ? [memoryOf(input)] : [])))
     for (const value of read) if (value.source.kind === 'node' && lastReader.get(value) === at) alive -= size(value)
   }
   return most
-}
-
-/** The value in whose memory this one lies: a reshape is another view of what it reads. */
-function memoryOf(value: Value): Value {
-  const { source } = value
-  return source.kind === 'node' && source.node.op === 'Reshape' ? memoryOf(source.node.inputs[0]!) : value
 }
 
 /** Bytes of a value in one run. */

@@ -1,6 +1,6 @@
 import { toOnnx } from '../graph/onnx.ts'
 import { simplify } from '../graph/simplify.ts'
-import type { Graph } from '../graph/value.ts'
+import type { Graph, Node } from '../graph/value.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { activationBytes } from './activations.ts'
 import { blockConvs } from './blockConvs.ts'
@@ -10,6 +10,7 @@ import { narrowProducts } from './narrow.ts'
 import { type NativeSession, openNative } from './native.ts'
 import { openThread } from './openThread.ts'
 import { isWorthPacking } from './policy.ts'
+import { resultsLast, runOrder } from './runOrder.ts'
 import type { Compile, CompileOptions, Feed, Residence } from './session.ts'
 import { splitSums } from './splitSums.ts'
 import { weightFiles } from './weightFiles.ts'
@@ -46,7 +47,7 @@ async function lower(graph: Graph): Promise<Graph> {
 async function openGraph(graph: Graph, threads: number, isAside: boolean): Promise<NativeSession> {
   const files = weightFiles(graph)
   const open = isAside ? openThread : openNative
-  const session = await open(toOnnx(graph, files.place), { threads, folder: files.folder })
+  const session = await open(toOnnx(graph, files.place, resultsLast(graph)), { threads, folder: files.folder })
   return {
     ...session,
     run(feeds, into) {
@@ -66,6 +67,7 @@ interface PackedInputs {
 /** A graph whose weights are mapped or packed, and may change from the one to the other between runs. */
 class ResidentGraph {
   readonly #graph: Graph
+  readonly #order: readonly Node[]
   readonly #body: Graph
   readonly #inputs: PackedInputs
   readonly #residence: Residence
@@ -81,6 +83,7 @@ class ResidentGraph {
     const { body, fixed } = hoist(graph)
     const keys = new Map([...fixed].map(([name, value]) => [name, store.keyOf(value)]))
     this.#graph = graph
+    this.#order = runOrder(graph)
     this.#body = body
     this.#inputs = { keys, wanted: new Map([...fixed].map(([name, value]) => [keys.get(name)!, value])) }
     this.#residence = residence
@@ -98,7 +101,7 @@ class ResidentGraph {
     if (this.#isOver) throw new Error('internal: a session is used after its end')
     if (this.#isPackingDue()) await this.#pack()
     this.#runs++
-    const activations = (4 / 3) * activationBytes(this.#graph, feeds)
+    const activations = (4 / 3) * activationBytes(this.#graph, feeds, this.#order)
     if (this.#isPacked) return this.#session!.run({ ...feeds, ...(await this.#weights(activations)) })
 
     this.#store.wake(this)

@@ -14,7 +14,8 @@ export type NormalStream = (shape: readonly number[]) => Tensor
 
 /** A stream of unit normal tensors, the same as that of a fresh PyTorch generator with this seed. */
 export function normalStream(source: RandomSource, seed: Seed): NormalStream {
-  return source === 'cpu' ? torchNormal(seed) : cudaNormal(seed)
+  // The twister takes the low half of the seed.
+  return source === 'cpu' ? torchNormals(mt19937(Number(BigInt.asUintN(32, BigInt(seed))))) : cudaNormal(seed)
 }
 
 /**
@@ -27,9 +28,8 @@ export function firstTorchInteger(seed: Seed, below: bigint): bigint {
   return ((high << 32n) | BigInt(next())) % below
 }
 
-function torchNormal(seed: Seed): NormalStream {
-  // The twister takes the low half of the seed.
-  const next = mt19937(Number(BigInt.asUintN(32, BigInt(seed))))
+/** Unit normal tensors as PyTorch draws them on the CPU from the raw numbers of a generator under way. */
+export function torchNormals(next: () => number): NormalStream {
   let spare: number | undefined
 
   /** Box and Muller in double precision, one number at a time: what PyTorch does for short tensors. */

@@ -31,3 +31,13 @@ test.each([
   writeFileSync(path, text)
   expect(() => readRunConfig(path, vaeRunSchema)).toThrow(problem)
 })
+
+test('a list that configurations share lies in a file of its own, and one that is not there is missed', () => {
+  const path = (name: string) => new URL(`../../training/${name}.toml`, import.meta.url).pathname
+  const [clip, evaluator] = ['clip', 'evaluator'].map((name) => readRunConfig(path(name), clipRunSchema).scenes)
+  expect(clip!.favourites).toEqual(readRunConfig(path('unet'), unetRunSchema).scenes!.favourites)
+  expect(clip!.favourites).toEqual(evaluator!.favourites)
+  expect(clip!.favourites).toHaveLength(139)
+  writeFileSync(join(folder, 'lone.toml'), '[scenes]\nfavourites = { file = "nowhere.toml" }')
+  expect(() => readRunConfig(join(folder, 'lone.toml'), vaeRunSchema)).toThrow(/nowhere\.toml: cannot be read/)
+})

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { extname } from 'node:path'
+import { dirname, extname, join } from 'node:path'
 import { parse as parseToml } from 'smol-toml'
 import { z } from 'zod'
 import { StudioError } from '../errors.ts'
@@ -61,19 +61,39 @@ export function streamOf(seed: number, step: number, part: number): NormalStream
   return normalStream('nv', (BigInt(seed) << 48n) | (BigInt(step) << 16n) | BigInt(part))
 }
 
-/** Reads a run's configuration, TOML or JSON by its extension, and checks it against the schema. */
+/**
+ * Reads a run's configuration, TOML or JSON by its extension, and checks it against the schema. A value that several
+ * configurations share may lie in a file of its own beside them: `name = { file = "names.toml" }`.
+ */
 export function readRunConfig<Schema extends z.ZodType>(path: string, schema: Schema): z.output<Schema> {
-  let content: unknown
-  try {
-    const text = readFileSync(path, 'utf8')
-    content = extname(path).toLowerCase() === '.json' ? JSON.parse(text) : parseToml(text)
-  } catch (cause) {
-    const problem = `cannot be read as a configuration: ${(cause as Error).message}`
-    throw new StudioError('bad-file', `${path}: ${problem}`, { cause })
-  }
-  const result = schema.safeParse(content)
+  const result = schema.safeParse(withFiles(readTable(path), dirname(path)))
   if (result.success) return result.data
   const [issue] = result.error.issues
   const field = issue?.path.join('.') ?? ''
   throw new StudioError('bad-request', `${path}: ${field}: ${issue?.message}`, { field })
+}
+
+function readTable(path: string): unknown {
+  try {
+    const text = readFileSync(path, 'utf8')
+    return extname(path).toLowerCase() === '.json' ? JSON.parse(text) : parseToml(text)
+  } catch (cause) {
+    const problem = `cannot be read as a configuration: ${(cause as Error).message}`
+    throw new StudioError('bad-file', `${path}: ${problem}`, { cause })
+  }
+}
+
+const elsewhere = z.strictObject({ file: z.string() })
+
+/** A table whose values that lie in other files have been read from there, each by its own name. */
+function withFiles(value: unknown, folder: string): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]: [string, unknown]) => {
+      const named = elsewhere.safeParse(item)
+      if (!named.success) return [key, withFiles(item, folder)]
+      const table = z.record(z.string(), z.unknown()).safeParse(readTable(join(folder, named.data.file)))
+      return [key, table.data?.[key]]
+    }),
+  )
 }

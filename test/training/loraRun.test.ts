@@ -15,11 +15,13 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openWeights } from '../../src/files/openWeights.ts'
 import { readWeight } from '../../src/files/readWeight.ts'
+import { writeSafetensors } from '../../src/files/writeSafetensors.ts'
 import { fitNetwork } from '../../src/lora/fit.ts'
 import { openNetwork } from '../../src/lora/network.ts'
 import { detectModel } from '../../src/models/detect.ts'
 import { openStudio, type Studio } from '../../src/pipeline/studio.ts'
-import { type Given, parseFlags, readArguments } from '../../src/train/lora/arguments.ts'
+import { parseFlags, readArguments } from '../../src/train/lora/arguments.ts'
+import type { Given } from '../../src/train/lora/given.ts'
 import { prepareRun } from '../../src/train/lora/prepare.ts'
 import { type LoraEvent, trainLora } from '../../src/train/lora/run.ts'
 
@@ -39,6 +41,16 @@ beforeAll(() => {
     for (const extension of ['png', 'txt'])
       copyFileSync(join(pictures, `${stem}.${extension}`), join(train, `${stem}.${extension}`))
   }
+  writeSafetensors(
+    join(folder, 'xl.safetensors'),
+    ['model.diffusion_model.input_blocks.0.0.weight', 'conditioner.embedders.1.model.ln_final.weight'].map((name) => ({
+      name,
+      dtype: 'F32' as const,
+      shape: [1],
+      sizeBytes: 4,
+      location: { bytes: new Uint8Array(4) },
+    })),
+  )
   writeFileSync(join(folder, 'prompts.txt'), '# a comment\nfoo style, circle --w 64 --h 64 --s 2 --d 7 --ss euler\n')
   studio = openStudio(join(folder, 'data'), { threads: 1, gpuNoise: 'cpu' })
 })
@@ -177,6 +189,23 @@ test('a training that is stopped leaves what it learnt and goes on from there', 
   expect(tensorsOf('continued.safetensors')).toEqual(tensorsOf('whole.safetensors'))
 })
 
+test('outputs of the text encoder that are kept, in memory or on the disk, are those it gives', async () => {
+  const fixed = { shuffle_caption: false, max_train_epochs: 1, validation_split: 0, save_state: false }
+  await run({ ...fixed, output_name: 'encoded' })
+  await run({ ...fixed, output_name: 'kept', cache_text_encoder_outputs_to_disk: true })
+  const kept = join(folder, 'data', 'cache', 'contexts')
+  const files = readdirSync(kept)
+  expect(files).toHaveLength(4)
+  expect(tensorsOf('kept.safetensors')).toEqual(tensorsOf('encoded.safetensors'))
+  // A text encoder of zeros, found there, is what is learnt from: the run after reads the disk.
+  for (const name of files) {
+    const context = openWeights(join(kept, name)).entries.get('context')!
+    writeSafetensors(join(kept, name), [{ ...context, location: { bytes: new Uint8Array(context.sizeBytes) } }])
+  }
+  await run({ ...fixed, output_name: 'zeros', cache_text_encoder_outputs_to_disk: true })
+  expect(tensorsOf('zeros.safetensors')).not.toEqual(tensorsOf('encoded.safetensors'))
+})
+
 test('a loss that is no number ends the run with the step and the picture, and what was learnt before is kept', async () => {
   const broken = run({
     output_name: 'broken',
@@ -199,7 +228,15 @@ test.each<[string, Record<string, Given>, string]>([
     { pretrained_model_name_or_path: join(golden, 'lora/tinylora.safetensors') },
     'expected a Stable Diffusion checkpoint',
   ],
+  ['SDXL as the base', { pretrained_model_name_or_path: join(folder, 'xl.safetensors') }, 'XL'],
   ['no pictures', { train_data_dir: golden }, 'no pictures in'],
+  ['masked losses without masks', { masked_loss: true }, 'masked_loss: there are no masks'],
+  [
+    'outputs kept of a text encoder that is trained',
+    { cache_text_encoder_outputs: true, network_train_unet_only: false, network_args: [] },
+    'the text encoder is trained',
+  ],
+  ['outputs kept of captions that change', { cache_text_encoder_outputs: true }, 'change with every draw'],
   ['a schedule that cannot warm up', { lr_warmup_steps: 5 }, 'use constant_with_warmup'],
   ['augmentation of cached latents', { random_crop: true }, 'random_crop: changes pictures every time'],
   ['an unknown optimizer', { optimizer_type: 'AdmW' }, 'did you mean AdamW?'],
@@ -219,7 +256,7 @@ test('parameters without an effect are accepted and say so once', () => {
   )
   expect(values).toMatchObject({ learning_rate: 1e-4, network_dim: 8, optimizer_args: ['a=1', 'b=-2'] })
   expect(notes).toEqual([
-    'xformers, sdpa: no effect; the way to compute is chosen here by the machine',
+    "xformers, sdpa: no effect; attention's scores are never kept here",
     expect.stringMatching(/^mixed_precision: no effect;/),
   ])
 })

@@ -14,6 +14,7 @@ import type { Arguments } from '../../src/train/lora/parameters.ts'
 import { rateGroups, rateOf } from '../../src/train/lora/rates.ts'
 import type { StepSessions } from '../../src/train/lora/sessions.ts'
 import { type LoraSettings, loraSettings } from '../../src/train/lora/settings.ts'
+import { limitWeightNorms } from '../../src/train/lora/weightNorms.ts'
 import { lrSchedule } from '../../src/train/lrSchedule.ts'
 import { type Task, type TrainedStep, type TrainingState, train } from '../../src/train/trainer.ts'
 
@@ -30,6 +31,8 @@ export interface RecordedRun {
     readonly grad_norm_before_clip: number
     readonly timesteps: readonly number[]
     readonly captions: readonly string[]
+    /** Height and width of the pictures. */
+    readonly target_hw: readonly (readonly [number, number])[]
     readonly logs: Readonly<Record<string, number>>
     readonly global_step: number
     readonly epoch: number
@@ -63,7 +66,14 @@ export interface Replay {
 export function replay(
   run: RecordedRun,
   sessions: StepSessions,
-  changed: ReadonlyMap<string, WeightEntry> = new Map(),
+  {
+    changed = new Map(),
+    batch = (number) => recordedBatch(run, number),
+  }: {
+    /** Weights in the place of the checkpoint's. */
+    readonly changed?: ReadonlyMap<string, WeightEntry>
+    readonly batch?: (number: number) => LoraBatch
+  } = {},
 ): Replay {
   const { values: args } = readArguments(new Map(), parseFlags(run.args))
   const settings = loraSettings(args)
@@ -88,7 +98,6 @@ export function replay(
     averages: new Map(),
     optimizer: settings.optimizer.make([...parameters.values()]),
   }
-  const batch = (number: number) => recordedBatch(run, number)
   const task: Task = {
     sessions: [{ run: (feeds) => learner.run(feeds), dispose: async () => {} }],
     samples: 1,
@@ -102,15 +111,20 @@ export function replay(
     learner,
     state,
     batch,
-    steps: (until) =>
-      train(task, state, until, {
+    async *steps(until) {
+      const steps = train(task, state, until, {
         accumulation: 1,
         learningRate: 1,
         rateFactor: rateOf(rateGroups(modules, settings)),
         schedule: lrSchedule(settings.schedule(args.max_train_steps)),
         maxGradientNorm: settings.maxGradientNorm === 0 ? Number.POSITIVE_INFINITY : settings.maxGradientNorm,
         averageDecay: 0,
-      }),
+      })
+      for await (const step of steps) {
+        if (args.scale_weight_norms !== undefined) limitWeightNorms(modules, network, args.scale_weight_norms)
+        yield step
+      }
+    },
   }
 }
 
@@ -130,7 +144,8 @@ function startOf(run: RecordedRun, modules: readonly TrainedModule[]): Map<strin
   )
 }
 
-function recordedBatch({ tensors }: RecordedRun, number: number): LoraBatch {
+/** A batch as it was recorded. */
+export function recordedBatch({ tensors }: RecordedRun, number: number): LoraBatch {
   const prefix = `batch${String(number).padStart(3, '0')}.`
   const entryOf = (name: string) => tensors.get(prefix + name)
   const read = (name: string): Tensor => readWeight(entryOf(name)!)

@@ -1,9 +1,8 @@
 import { StudioError } from '../../errors.ts'
 import { nearestNames } from '../../text/nearestNames.ts'
+import type { Given } from './given.ts'
 import { type Arguments, type ParameterName, parameters } from './parameters.ts'
-
-/** A value as a command line or a configuration file gives it. */
-export type Given = string | number | bigint | boolean | readonly Given[]
+import { fromTrainingPage } from './trainingPage.ts'
 
 export interface ReadArguments {
   readonly values: Arguments
@@ -14,7 +13,8 @@ export interface ReadArguments {
 }
 
 /**
- * The parameters of a training from a configuration's tables and from a command line, which wins. A name that is none
+ * The parameters of a training from a configuration's tables, which may be those of a training page, and from a command
+ * line, which wins. A name that is none
  * is an error with the nearest one, as is a value of another kind.
  */
 export function readArguments(config: ReadonlyMap<string, Given>, flags: ReadonlyMap<string, Given>): ReadArguments {
@@ -23,7 +23,7 @@ export function readArguments(config: ReadonlyMap<string, Given>, flags: Readonl
   )
   const given = new Set<ParameterName>()
   const notes = new Map<string, string[]>()
-  for (const [name, value] of [...config, ...flags]) {
+  for (const [name, value] of [...fromTrainingPage(config), ...flags]) {
     const known = parameterNamed(name)
     if (value === '' && parameters[known].kind !== 'text') continue
     values[known] = readers[parameters[known].kind](known, value)

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { parse } from 'smol-toml'
 import { StudioError } from '../../errors.ts'
-import type { Given } from './arguments.ts'
+import type { Given } from './given.ts'
 
 /** The parameters of a training's TOML file, whatever tables they stand in. */
 export function readConfigFile(path: string): ReadonlyMap<string, Given> {
@@ -19,7 +19,8 @@ export function readConfigFile(path: string): ReadonlyMap<string, Given> {
   }
 }
 
-function flattened(path: string, table: object): [string, Given][] {
+/** All values of a table, whatever tables they stand in. */
+export function flattened(path: string, table: object): [string, Given][] {
   return Object.entries(table).flatMap(([key, value]: [string, unknown]): [string, Given][] => {
     if (isGiven(value)) return [[key, value]]
     if (typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date)) {

@@ -1,20 +1,9 @@
 import { basename, dirname } from 'node:path'
-import { type BucketPlace, bucketTable, placeInBucket, type Size } from '../../dataset/buckets.ts'
-import { captionedPictures } from '../../dataset/trainingFolder.ts'
+import { bucketTable } from '../../dataset/buckets.ts'
 import { StudioError } from '../../errors.ts'
-import { pictureSize } from '../../image/decode.ts'
 import { pythonRandom } from '../../tensor/pythonRandom.ts'
 import type { DatasetSettings, SubsetSettings } from './datasets.ts'
-
-/** A picture of a training's data. */
-export interface DataPicture {
-  readonly path: string
-  /** Its caption's lines; what the folder is called where there is none. */
-  readonly caption: string
-  readonly size: Size
-  readonly place: BucketPlace
-  readonly subset: SubsetSettings
-}
+import { type DataPicture, readSubset } from './subset.ts'
 
 /** Pictures of one size that are learnt from together. */
 export type PictureBatch = readonly DataPicture[]
@@ -60,64 +49,12 @@ export async function readTrainingData(all: readonly DatasetSettings[], seed: nu
     datasets.push({ settings, train: [...train, ...kept], validation: groups.flatMap(({ validation }) => validation) })
   }
   if (datasets.every(({ train }) => train.length === 0)) {
-    throw new StudioError('missing-file', 'train_data_dir: no pictures to learn from', { field: 'train_data_dir' })
+    const why = notes.length === 0 ? '' : `; ${notes.join('; ')}`
+    throw new StudioError('missing-file', `train_data_dir: no pictures to learn from${why}`, {
+      field: 'train_data_dir',
+    })
   }
   return { datasets, notes }
-}
-
-async function readSubset(
-  subset: SubsetSettings,
-  { buckets, resolution }: DatasetSettings,
-  table: readonly Size[],
-  notes: string[],
-): Promise<readonly DataPicture[]> {
-  const found = captionedPictures(subset.folder, subset.captionExtension)
-  const without = found.filter(({ caption }) => caption === undefined)
-  const empty = found.filter(({ caption }) => caption === '')
-  const listed = (pictures: readonly { path: string }[]) =>
-    pictures
-      .slice(0, 5)
-      .map(({ path }) => basename(path))
-      .join(', ') + (pictures.length > 5 ? ` … and ${pictures.length - 5} more` : '')
-  if (without.length > 0) {
-    const instead = subset.classTokens === undefined ? 'learnt without any' : `"${subset.classTokens}" is used`
-    notes.push(
-      `${basename(subset.folder)}: ${without.length} of ${found.length} pictures have no caption (${listed(without)}); ${instead}`,
-    )
-  }
-  if (empty.length > 0) notes.push(`${basename(subset.folder)}: empty captions of ${listed(empty)}`)
-  const severalLines = found.filter(({ caption }) => caption?.includes('\n'))
-  if (severalLines.length > 0 && !subset.captions.hasWildcards) {
-    notes.push(`${basename(subset.folder)}: only the first line counts in the captions of ${listed(severalLines)}`)
-  }
-  const pictures: DataPicture[] = []
-  for (const { path, caption } of found) {
-    const { width, height } = await pictureSize(path)
-    const size: Size = [width, height]
-    const place = buckets ? inBucket(path, size, () => placeInBucket(size, buckets, table)) : coverOf(size, resolution)
-    pictures.push({ path, caption: caption ?? subset.classTokens ?? '', size, place, subset })
-  }
-  return pictures
-}
-
-function inBucket(path: string, size: Size, place: () => BucketPlace): BucketPlace {
-  try {
-    return place()
-  } catch (error) {
-    if (!(error instanceof StudioError)) throw error
-    throw new StudioError(error.code, `${path} (${size.join('×')}): ${error.message}`, { cause: error, field: path })
-  }
-}
-
-/** The place of a picture where all get one size. */
-function coverOf([width, height]: Size, bucket: Size): BucketPlace {
-  const scale = Math.max(bucket[0] / width, bucket[1] / height)
-  const side = (length: number, least: number) => Math.max(least, Math.floor(length * scale + 0.5))
-  return {
-    bucket,
-    resized: [side(width, bucket[0]), side(height, bucket[1])],
-    ratioError: bucket[0] / bucket[1] - width / height,
-  }
 }
 
 /** A share of a folder's pictures, drawn with one seed, so that no picture is on both sides. */

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { basename, dirname, resolve } from 'node:path'
 import { parse } from 'smol-toml'
 import { type BucketOptions, checkBuckets, type Size } from '../../dataset/buckets.ts'
 import type { CaptionOptions } from '../../dataset/captions.ts'
@@ -7,7 +7,7 @@ import type { Resizing } from '../../dataset/framing.ts'
 import { repeatedFolders } from '../../dataset/trainingFolder.ts'
 import { StudioError } from '../../errors.ts'
 import { nearestNames } from '../../text/nearestNames.ts'
-import type { Given } from './arguments.ts'
+import type { Given } from './given.ts'
 import type { Arguments } from './parameters.ts'
 
 /** Pictures that are learnt from at one resolution, in batches of one size. */
@@ -32,7 +32,10 @@ export interface SubsetSettings {
   readonly isFlipped: boolean
   readonly hasColorChanges: boolean
   readonly isRandomlyCropped: boolean
+  /** Whether transparent pixels count less. */
   readonly hasAlphaMask: boolean
+  /** Pictures of the same names, whose red says what a pixel counts; they go before transparency. */
+  readonly maskFolder: string | undefined
   readonly resizing: Resizing
 }
 
@@ -63,10 +66,12 @@ export function datasetSettings(
     const found = repeatedFolders(resolve(base, parent), field)
     notes.push(...found.notes)
     return found.folders.map(({ folder, repeats, classTokens }) => ({
-      ...subsetOf(given, folder),
+      ...subsetOf(given, folder, (path) => resolve(base, path)),
       repeats,
       classTokens,
       isRegularization,
+      // Masks are for what is learnt; these pictures keep the model as it is.
+      ...(isRegularization && { maskFolder: undefined }),
     }))
   }
   const subsets = [...subsetsOf('train_data_dir', false), ...subsetsOf('reg_data_dir', true)]
@@ -110,10 +115,13 @@ const subsetKeys = [
   'random_crop',
   'face_crop_aug_range',
   'alpha_mask',
+  'conditioning_data_dir',
   'cache_info',
   'resize_interpolation',
   'custom_attributes',
 ]
+
+const inertKeys = ['network_multiplier', 'cache_info', 'custom_attributes']
 
 type Table = ReadonlyMap<string, unknown>
 
@@ -145,7 +153,7 @@ function fromToml(
         throw new StudioError('bad-request', `${where}, subsets ${j + 1}: image_dir is missing`, { field: 'image_dir' })
       }
       return {
-        ...subsetOf(own, placeOf(folder)),
+        ...subsetOf(own, placeOf(folder), placeOf),
         repeats: numberIn(own, 'num_repeats'),
         classTokens: textIn(own, 'class_tokens'),
         isRegularization: own.get('is_reg') === true,
@@ -156,7 +164,11 @@ function fromToml(
   if (datasets.flatMap(({ subsets }) => subsets).length === 0) {
     throw new StudioError('bad-request', `${path}: no datasets with subsets`, { field: 'dataset_config' })
   }
-  return { datasets, notes: [] }
+  const all = [general, ...tablesOf(root.get('datasets')).flatMap((set) => [set, ...tablesOf(set.get('subsets'))])]
+  const notes = inertKeys
+    .filter((key) => all.some((table) => table.has(key)))
+    .map((key) => `${basename(path)}: ${key} has no effect here`)
+  return { datasets, notes }
 }
 
 function readToml(path: string): Table {
@@ -256,8 +268,10 @@ const resizings: Readonly<Record<string, Exclude<Resizing, undefined>>> = {
 function subsetOf(
   given: ReadonlyMap<string, Given>,
   folder: string,
+  placeOf: (path: string) => string,
 ): Omit<SubsetSettings, 'repeats' | 'classTokens' | 'isRegularization'> {
   const resizing = textIn(given, 'resize_interpolation')
+  const masks = textIn(given, 'conditioning_data_dir')
   if (resizing !== undefined && !Object.hasOwn(resizings, resizing)) {
     throw new StudioError(
       'bad-request',
@@ -293,6 +307,7 @@ function subsetOf(
     hasColorChanges: given.get('color_aug') === true,
     isRandomlyCropped: given.get('random_crop') === true,
     hasAlphaMask: given.get('alpha_mask') === true,
+    maskFolder: masks === undefined ? undefined : placeOf(masks),
     resizing: resizing === undefined ? undefined : resizings[resizing],
   }
 }

@@ -5,11 +5,13 @@ import { normalStream } from '../../tensor/random.ts'
 import { type Tensor, zeros } from '../../tensor/tensor.ts'
 import type { Tokenizer } from '../../text/tokenizer.ts'
 import { captionTokens } from './captionTokens.ts'
+import type { CaptionBatch } from './contexts.ts'
 import type { PictureBatch } from './data.ts'
 import type { LatentCache, Posterior } from './latents.ts'
 import type { LoraBatch } from './learner.ts'
 import { drawNoise } from './noising.ts'
 import type { PreparedRun } from './prepare.ts'
+import type { DataPicture } from './subset.ts'
 
 /** Where in a run a batch is drawn. */
 export interface Moment {
@@ -91,6 +93,23 @@ export class Draws {
     })
   }
 
+  /** The caption of a picture whose draws are all alike. */
+  fixedCaption({ caption, subset }: DataPicture): CaptionBatch {
+    const at = { epoch: 1, step: 0, totalSteps: this.#run.schedule.totalSteps }
+    return this.#captions([drawCaption(caption, subset.captions, at, pythonRandom(0))])
+  }
+
+  #captions(texts: readonly string[]): CaptionBatch {
+    const { settings, model } = this.#run
+    const { chunks, isWeighted } = settings.text
+    const options = { tokenizer: this.#tokenizer, kind: model.config.text.kind, chunks, isWeighted }
+    const captions = texts.map((caption) => captionTokens(caption, options))
+    return {
+      tokens: captions.map(({ tokens }) => tokens),
+      ...(isWeighted && { tokenWeights: captions.map(({ weights }) => weights) }),
+    }
+  }
+
   #sampled(posteriors: readonly Posterior[], noiseOf: (i: number) => Tensor): Tensor {
     const { scaleFactor } = this.#run.model.config
     const shape = [posteriors.length, ...posteriors[0]!.mean.shape]
@@ -111,29 +130,25 @@ export class Draws {
     },
   ): LoraBatch {
     const { latents, timesteps, noise, pictures, posteriors, texts } = parts
-    const { text, model, args } = { text: this.#run.settings.text, model: this.#run.model, args: this.#run.args }
-    const options = {
-      tokenizer: this.#tokenizer,
-      kind: model.config.text.kind,
-      chunks: text.chunks,
-      isWeighted: text.isWeighted,
-    }
-    const captions = texts.map((caption) => captionTokens(caption, options))
+    const { args, isMasked } = this.#run
     const [, , height, width] = latents.shape as [number, number, number, number]
     const points = height * width
     const mask = new Float32Array(pictures.length * points).fill(1)
     for (const [i, { alpha }] of posteriors.entries())
-      if (alpha && pictures[i]!.subset.hasAlphaMask) mask.set(alpha.data, i * points)
+      if (alpha && hasMask(pictures[i]!)) mask.set(alpha.data, i * points)
     return {
       latents,
       timesteps,
       noise,
-      tokens: captions.map(({ tokens }) => tokens),
-      ...(text.isWeighted && { tokenWeights: captions.map(({ weights }) => weights) }),
+      ...this.#captions(texts),
       lossWeights: pictures.map(({ subset }) => (subset.isRegularization ? args.prior_loss_weight : 1)),
-      ...(args.alpha_mask && { mask: { shape: [pictures.length, 1, height, width], data: mask } }),
+      ...(isMasked && { mask: { shape: [pictures.length, 1, height, width], data: mask } }),
     }
   }
+}
+
+function hasMask({ mask, subset }: DataPicture): boolean {
+  return subset.hasAlphaMask || mask !== undefined
 }
 
 /** A third of the pictures get other hues or another brightness, as kohya's color_aug changes them. */

@@ -6,7 +6,6 @@ import { Graph, type Value } from '../../graph/value.ts'
 import { clipText } from '../../models/clipText.ts'
 import type { ModelConfig, TextConfig } from '../../models/configs.ts'
 import { unet } from '../../models/unet.ts'
-import { type Emit, float32Emit } from '../../nn/emit.ts'
 import { Scope, type WeightSource } from '../../nn/scope.ts'
 import { attachNetwork } from './attach.ts'
 import type { TrainedModule } from './network.ts'
@@ -26,6 +25,8 @@ export interface LoraGraphOptions {
   readonly text: TextReading
   /** Which of the network's tensors are learnt, by name; all unless told. */
   readonly learns?: (name: string) => boolean
+  /** Whether the way back computes anew what it needs instead of keeping it. */
+  readonly recomputes?: boolean
   /** Without gradients, for validation. */
   readonly isForwardOnly?: boolean
 }
@@ -53,9 +54,6 @@ export interface BatchSize {
   readonly width: number
 }
 
-/** The way back needs the scores of attention anyway. */
-const trainingEmit: Emit = { ...float32Emit, attention: 'primitive' }
-
 /**
  * One step of training a network beside a latent diffusion model. Reads `noisy` latents [B, 4, H, W], `timesteps` [B],
  * `target` [B, 4, H, W], `weights` [B] that sum the errors of the pictures up to the loss, perhaps a `mask` [B, 1, H, W]
@@ -63,11 +61,11 @@ const trainingEmit: Emit = { ...float32Emit, attention: 'primitive' }
  * the pictures [B] and `d <name>` for each tensor.
  */
 export function loraGraph(options: LoraGraphOptions, { batch, height, width }: BatchSize): Graph {
-  const { config, weights, modules, isForwardOnly = false, learns = () => true } = options
+  const { config, weights, modules, recomputes = false, isForwardOnly = false, learns = () => true } = options
   const graph = new Graph()
   const network = attachNetwork(graph, modules, weights, options)
-  const emit = isForwardOnly ? float32Emit : trainingEmit
-  const root = new Scope({ graph, weights, emit, adapter: network.adapter, standIn: network.standIn })
+  // Attention's scores are the bulk of what a step makes: fused, they are computed anew on the way back instead of kept.
+  const root = new Scope({ graph, weights, adapter: network.adapter, standIn: network.standIn })
 
   const noisy = graph.input('noisy', [batch, config.unet.inChannels, height, width])
   const timesteps = graph.input('timesteps', [batch])
@@ -85,6 +83,7 @@ export function loraGraph(options: LoraGraphOptions, { batch, height, width }: B
   const gradients = grad(
     loss,
     learnt.map(([, input]) => input),
+    { recomputes },
   )
   for (const [i, [name]] of learnt.entries()) graph.output(`d ${name}`, gradients[i]!)
   return simplify(graph)

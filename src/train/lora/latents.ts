@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { framed } from '../../dataset/framing.ts'
+import { framed, type Resizing } from '../../dataset/framing.ts'
 import { StudioError } from '../../errors.ts'
 import { openWeights } from '../../files/openWeights.ts'
 import { readWeight } from '../../files/readWeight.ts'
@@ -15,14 +15,14 @@ import { compile } from '../../runtime/compile.ts'
 import type { Session } from '../../runtime/session.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { entryOf } from '../checkpoint.ts'
-import type { DataPicture } from './data.ts'
+import type { DataPicture } from './subset.ts'
 
 /** What the autoencoder makes of a picture: where its latent is likely, not scaled. */
 export interface Posterior {
   /** [C, H, W]. */
   readonly mean: Tensor
   readonly deviation: Tensor
-  /** How opaque the picture is at each point of the latent [H·W], where it has transparency. */
+  /** What each point of the latent [H·W] counts: by the picture's mask, or how opaque it is, if it has either. */
   readonly alpha: Tensor | undefined
 }
 
@@ -78,11 +78,16 @@ export class LatentCache {
     this.#session = undefined
   }
 
-  #keyOf({ path, place, subset }: DataPicture, isFlipped: boolean): string {
+  #keyOf({ path, mask, place, subset }: DataPicture, isFlipped: boolean): string {
+    const size = `${place.bucket.join('x')}-${place.resized.join('x')}`
+    const masked = mask === undefined ? '' : `-${this.#hashOf(mask).slice(0, 16)}`
+    return `${this.#hashOf(path).slice(0, 32)}-${this.#vaeHash.slice(0, 16)}-${size}-${subset.resizing ?? 'auto'}${masked}${isFlipped ? '-flipped' : ''}`
+  }
+
+  #hashOf(path: string): string {
     const hash = this.#fileHashes.get(path) ?? createHash('sha256').update(readFileSync(path)).digest('hex')
     this.#fileHashes.set(path, hash)
-    const size = `${place.bucket.join('x')}-${place.resized.join('x')}`
-    return `${hash.slice(0, 32)}-${this.#vaeHash.slice(0, 16)}-${size}-${subset.resizing ?? 'auto'}${isFlipped ? '-flipped' : ''}`
+    return hash
   }
 
   #stored(key: string): Posterior | undefined {
@@ -112,8 +117,22 @@ export class LatentCache {
     return posterior
   }
 
-  async #framed({ path, place, subset }: DataPicture, isFlipped: boolean, at: 'center' | (() => number)) {
-    return framed(await decodePicture(path), place, { resizing: subset.resizing, isFlipped, at })
+  /** A picture cut to its bucket, and its mask in the same way. */
+  async #framed({ path, mask, place, subset }: DataPicture, isFlipped: boolean, at: 'center' | (() => number)) {
+    // The offsets to the side and down, drawn once for both.
+    const offsets = at === 'center' ? [] : [at(), at()]
+    const cut = async (file: string, resizing: Resizing) => {
+      const left = [...offsets]
+      return framed(await decodePicture(file), place, {
+        resizing,
+        isFlipped,
+        at: at === 'center' ? at : () => left.shift()!,
+      })
+    }
+    const { picture, alpha } = await cut(path, subset.resizing)
+    if (mask === undefined) return { picture, alpha }
+    const { data } = (await cut(mask, 'area')).picture
+    return { picture, alpha: { data: data.filter((_, i) => i % 3 === 0) } }
   }
 
   async #posterior(

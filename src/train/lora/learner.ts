@@ -3,6 +3,7 @@ import type { ModelConfig } from '../../models/configs.ts'
 import type { Feed } from '../../runtime/session.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { maskName } from './attach.ts'
+import { type CaptionBatch, ContextCache, type ContextPlace } from './contexts.ts'
 import { type Dropout, dropoutMask, hasDropout } from './dropout.ts'
 import type { BatchSize, TextReading } from './graph.ts'
 import { type TrainedModule, tensorName } from './network.ts'
@@ -23,15 +24,11 @@ export interface LearntModel {
 }
 
 /** The pictures of one step. */
-export interface LoraBatch {
+export interface LoraBatch extends CaptionBatch {
   /** Scaled latents [B, C, H, W]. */
   readonly latents: Tensor
   readonly noise: Noise
   readonly timesteps: readonly number[]
-  /** Tokens of each caption, 77 for each chunk. */
-  readonly tokens: readonly (readonly number[])[]
-  /** A weight for each state of each caption, where captions are weighted. */
-  readonly tokenWeights?: readonly Float32Array[]
   /** What each picture's error counts. */
   readonly lossWeights: readonly number[]
   /** Factors on the errors [B, 1, H, W]. */
@@ -48,7 +45,9 @@ export class Learner {
   readonly #sessions: StepSessions
   readonly #still: ReadonlyMap<string, Tensor>
   readonly #learns: (name: string) => boolean
+  readonly #contexts: ContextCache | undefined
 
+  /** Contexts are kept if a place is given, which takes a text encoder that no module belongs to. */
   constructor(options: {
     readonly model: LearntModel
     readonly settings: LoraSettings
@@ -56,6 +55,7 @@ export class Learner {
     readonly network: ReadonlyMap<string, Tensor>
     readonly isMasked: boolean
     readonly sessions: StepSessions
+    readonly contexts?: ContextPlace | undefined
   }) {
     const { model, settings, modules, network, isMasked, sessions } = options
     this.#model = model
@@ -68,6 +68,7 @@ export class Learner {
     this.#still = new Map([...network].filter(([name]) => !learnt.has(name)))
     const hasText = modules.some(({ layer }) => layer.model === 'text')
     this.#text = { ...settings.text, isInside: hasText }
+    this.#contexts = options.contexts && new ContextCache((captions) => this.#encoded(captions), options.contexts)
   }
 
   /** The loss of a batch, the error of each picture and the gradients of what is learnt. */
@@ -95,7 +96,7 @@ export class Learner {
       target,
       timesteps: vector(timesteps),
       weights: vector(weights),
-      ...(await this.#textFeeds(batch)),
+      ...(this.#text.isInside ? this.#captionFeeds(batch) : { context: await this.context(batch) }),
     }
     if (this.#isMasked) {
       feeds.mask = mask ?? { shape: [count, 1, height, width], data: new Float32Array(count * height * width).fill(1) }
@@ -109,7 +110,18 @@ export class Learner {
     return feeds
   }
 
-  async #textFeeds({ tokens, tokenWeights }: LoraBatch): Promise<Record<string, Feed>> {
+  /** What the text encoder makes of captions, where it is not part of the graph. */
+  async context(captions: CaptionBatch): Promise<Tensor> {
+    return this.#contexts?.get(captions) ?? this.#encoded(captions)
+  }
+
+  async #encoded(captions: CaptionBatch): Promise<Tensor> {
+    const encoder = await this.#sessions.encoder(this.#model, this.#text)
+    const { context } = await encoder.run(this.#captionFeeds(captions))
+    return context!
+  }
+
+  #captionFeeds({ tokens, tokenWeights }: CaptionBatch): Record<string, Feed> {
     const { chunks, isWeighted } = this.#text
     const feeds: Record<string, Feed> = {
       tokens: { shape: [tokens.length * chunks, 77], data: BigInt64Array.from(tokens.flat(), BigInt) },
@@ -119,10 +131,7 @@ export class Learner {
       const data = Float32Array.from(tokenWeights.flatMap((weights) => [...weights]))
       feeds['token weights'] = { shape: [tokens.length, states, 1], data }
     }
-    if (this.#text.isInside) return feeds
-    const encoder = await this.#sessions.encoder(this.#model, this.#text)
-    const { context } = await encoder.run(feeds)
-    return { context: context! }
+    return feeds
   }
 
   async #masks(size: BatchSize, dropout: Dropout, uniform: UniformStream | undefined): Promise<Record<string, Feed>> {
@@ -140,7 +149,7 @@ export class Learner {
 
   #opened(size: BatchSize, isForwardOnly: boolean) {
     const { config, weights } = this.#model
-    const { dropout, loss } = this.#settings
+    const { dropout, loss, recomputes } = this.#settings
     const options = {
       config,
       weights,
@@ -150,6 +159,7 @@ export class Learner {
       isMasked: this.#isMasked,
       text: this.#text,
       learns: this.#learns,
+      recomputes,
       isForwardOnly,
     }
     return this.#sessions.step(options, size)

@@ -19,6 +19,7 @@ function inert(reason: string, kind: 'text' | 'flag' | 'list' = 'text'): Paramet
 }
 
 const speed = 'the way to compute is chosen here by the machine'
+const attention = "attention's scores are never kept here"
 const precision = 'training computes in float32 here, which is what the other precisions stand in for'
 const workers = 'pictures are prepared before training, without loader processes'
 const tracker = 'runs are logged to TensorBoard files only'
@@ -83,8 +84,8 @@ export const parameters = {
   skip_cache_check: inert('cached latents are found by the hash of the file they come from', 'flag'),
   cache_info: inert('captions are read anew at every start', 'flag'),
   debug_dataset: inert('`dataset` commands show pictures and captions', 'flag'),
-  cache_text_encoder_outputs: inert('captions that never change are encoded once anyway', 'flag'),
-  cache_text_encoder_outputs_to_disk: inert('captions that never change are encoded once anyway', 'flag'),
+  cache_text_encoder_outputs: flag,
+  cache_text_encoder_outputs_to_disk: flag,
   max_data_loader_n_workers: inert(workers),
   persistent_data_loader_workers: inert(workers, 'flag'),
 
@@ -128,14 +129,11 @@ export const parameters = {
   mixed_precision: inert(precision),
   full_fp16: inert(precision, 'flag'),
   full_bf16: inert(precision, 'flag'),
-  gradient_checkpointing: {
-    ...flag,
-    inert: 'what the way back needs is kept, which changes memory and no number',
-  } as Parameter<'flag', boolean>,
+  gradient_checkpointing: flag,
   cpu_offload_checkpointing: inert(speed, 'flag'),
-  xformers: inert(speed, 'flag'),
-  sdpa: inert(speed, 'flag'),
-  mem_eff_attn: inert(speed, 'flag'),
+  xformers: inert(attention, 'flag'),
+  sdpa: inert(attention, 'flag'),
+  mem_eff_attn: inert(attention, 'flag'),
   torch_compile: inert(speed, 'flag'),
   dynamo_backend: inert(speed),
   ddp_timeout: inert(speed),
@@ -187,6 +185,9 @@ export const parameters = {
   save_state_to_huggingface: inert(elsewhere, 'flag'),
 
   sample_prompts: text(none as string | undefined),
+  /** Not kohya's: prompts themselves, one a line, in place of a file. */
+  sample_prompt: text(none as string | undefined),
+  randomly_choice_prompt: inert('previews are of the prompts that are given', 'flag'),
   sample_every_n_steps: whole(none as number | undefined),
   sample_every_n_epochs: whole(none as number | undefined),
   sample_at_first: flag,

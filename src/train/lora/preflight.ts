@@ -4,6 +4,7 @@ import { Graph as EmptyGraph } from '../../graph/value.ts'
 import { elementCount } from '../../models/elementCount.ts'
 import { activationBytes } from '../../runtime/activations.ts'
 import { compile } from '../../runtime/compile.ts'
+import { fixedFirst } from '../../runtime/hoist.ts'
 import { sizeOf } from '../../tensor/shape.ts'
 import { inBuckets } from './data.ts'
 import { hasDropout } from './dropout.ts'
@@ -44,7 +45,7 @@ export async function preflight(run: PreparedRun, threads: number): Promise<read
 }
 
 /** Time and memory of a step of the largest bucket, from what its graph multiplies and this machine's speed. */
-async function estimate({ model, modules, settings, data, args }: PreparedRun, batch: number, threads: number) {
+async function estimate({ model, modules, settings, data, isMasked }: PreparedRun, batch: number, threads: number) {
   const sizes = [...inBuckets(data.datasets.flatMap(({ train }) => train)).values()].map(
     ([picture]) => picture!.place.bucket,
   )
@@ -59,7 +60,8 @@ async function estimate({ model, modules, settings, data, args }: PreparedRun, b
       modules,
       hasDropout: hasDropout(settings.dropout),
       loss: settings.loss,
-      isMasked: args.alpha_mask,
+      isMasked,
+      recomputes: settings.recomputes,
       text: { ...settings.text, isInside: modules.some(({ layer }) => layer.model === 'text') },
     },
     { batch, height: height / scale, width: width / scale },
@@ -73,7 +75,7 @@ async function estimate({ model, modules, settings, data, args }: PreparedRun, b
   const weightBytes = graph.weights.reduce((sum, { shape }) => sum + 4 * sizeOf(shape.map(Number)), 0)
   return {
     seconds: multiplications(graph) / (await speed(threads)),
-    bytes: activationBytes(graph, feeds) + weightBytes,
+    bytes: activationBytes(fixedFirst(graph), feeds) + weightBytes,
   }
 }
 

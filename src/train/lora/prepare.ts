@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
+import { isFixedCaption } from '../../dataset/captions.ts'
 import { withZeroTerminalSnr } from '../../diffusion/betas.ts'
 import { StudioError } from '../../errors.ts'
 import { openWeights } from '../../files/openWeights.ts'
@@ -38,6 +39,10 @@ export interface PreparedRun {
   readonly network: ReadonlyMap<string, Tensor>
   /** Names of those that learn. */
   readonly learnt: readonly string[]
+  /** Whether pixels count differently. */
+  readonly isMasked: boolean
+  /** Whether what the text encoder makes of captions is kept. */
+  readonly keepsContexts: boolean
   readonly seed: number
   readonly schedule: {
     readonly batchesPerEpoch: number
@@ -92,6 +97,8 @@ export async function prepareRun(
     modules,
     network: start.network,
     learnt: learntNames(modules, settings, base.config),
+    isMasked: isMasked(args, sets.datasets),
+    keepsContexts: keepsContexts(args, sets.datasets, modules),
     seed,
     schedule: { batchesPerEpoch, stepsPerEpoch, epochs: Math.ceil(totalSteps / stepsPerEpoch), totalSteps },
     notes: [...read, ...settings.notes, ...sets.notes, ...data.notes, ...start.notes, ...predictionNotes(base)],
@@ -115,15 +122,45 @@ function checkAugmentation(args: Arguments): void {
       { field: name },
     )
   }
-  if (args.masked_loss && !args.alpha_mask) {
+}
+
+function isMasked({ masked_loss }: Arguments, datasets: readonly DatasetSettings[]): boolean {
+  const subsets = datasets.flatMap((dataset) => dataset.subsets)
+  const hasMasks = subsets.some(({ hasAlphaMask, maskFolder }) => hasAlphaMask || maskFolder !== undefined)
+  if (masked_loss && !hasMasks) {
     throw new StudioError(
-      'unsupported',
-      'masked_loss: masks are read from the transparency of the pictures; use alpha_mask',
-      {
-        field: 'masked_loss',
-      },
+      'bad-request',
+      'masked_loss: there are no masks; conditioning_data_dir names a folder of them, alpha_mask takes transparency',
+      { field: 'masked_loss' },
     )
   }
+  return hasMasks
+}
+
+/** Refuses to keep contexts where they would not be what is learnt from. */
+function keepsContexts(
+  args: Arguments,
+  datasets: readonly DatasetSettings[],
+  modules: readonly TrainedModule[],
+): boolean {
+  const field = 'cache_text_encoder_outputs'
+  if (!args.cache_text_encoder_outputs && !args.cache_text_encoder_outputs_to_disk) return false
+  if (modules.some(({ layer }) => layer.model === 'text')) {
+    throw new StudioError(
+      'bad-request',
+      `${field}: the text encoder is trained, so that its outputs change; network_train_unet_only leaves it alone`,
+      { field },
+    )
+  }
+  const changing = datasets.flatMap(({ subsets }) => subsets).find(({ captions }) => !isFixedCaption(captions))
+  if (changing) {
+    throw new StudioError(
+      'bad-request',
+      `${field}: captions of ${changing.folder} change with every draw; leave out shuffling, dropout, warm-up and wildcards`,
+      { field },
+    )
+  }
+  return true
 }
 
 function openBase(args: Arguments, studio: Studio, folder: string): Model {

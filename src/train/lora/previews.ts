@@ -45,7 +45,7 @@ export function previewsOf(run: PreparedRun, outputDir: string, folder: string, 
   const wanted =
     args.sample_at_first || args.sample_every_n_epochs !== undefined || args.sample_every_n_steps !== undefined
   const path = args.sample_prompts === undefined ? undefined : resolve(folder, args.sample_prompts)
-  if (wanted && path === undefined) {
+  if (wanted && path === undefined && args.sample_prompt === undefined) {
     throw new StudioError('bad-request', 'sample_prompts: missing, though previews are wanted', {
       field: 'sample_prompts',
     })
@@ -53,7 +53,11 @@ export function previewsOf(run: PreparedRun, outputDir: string, folder: string, 
   if (path !== undefined && !existsSync(path)) {
     throw new StudioError('missing-file', `sample_prompts: ${path} does not exist`, { field: 'sample_prompts' })
   }
-  const prompts = path === undefined ? [] : samplePrompts(path, readFileSync(path, 'utf8'), args.sample_sampler)
+  const lines = args.sample_prompt ?? ''
+  const prompts =
+    path === undefined
+      ? samplePrompts('sample_prompt', lines, args.sample_sampler)
+      : samplePrompts(path, readFileSync(path, 'utf8'), args.sample_sampler)
   for (const { sampler } of prompts) {
     if (Object.hasOwn(samplers, sampler.toLowerCase())) continue
     const known = Object.keys(samplers).join(', ')

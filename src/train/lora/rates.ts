@@ -53,3 +53,17 @@ export function rateOf(groups: readonly RateGroup[]): (name: string) => number {
   const rates = new Map(groups.flatMap(({ rate, tensors }) => tensors.map((name) => [name, rate] as const)))
   return (name) => rates.get(name) ?? 0
 }
+
+/** The rates of the groups under a schedule's factor, and with an optimizer's own estimate d, as they are logged. */
+export function rateScalars(groups: readonly RateGroup[], factor: number, d?: number): Record<string, number> {
+  const scalars: Record<string, number> = {}
+  for (const [i, { name, rate }] of groups.entries()) {
+    const now = rate * factor
+    // The original names every group but the text encoder's by its number as well.
+    for (const tag of [name, ...(name === 'textencoder' ? [] : [`group${i}`])]) {
+      scalars[`lr/${tag}`] = now
+      if (d !== undefined) scalars[`lr/d*lr/${tag}`] = d * now
+    }
+  }
+  return scalars
+}

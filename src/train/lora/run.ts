@@ -1,36 +1,25 @@
 import { createHash } from 'node:crypto'
-import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { StudioError } from '../../errors.ts'
-import { oldModelHash } from '../../files/hash.ts'
-import type { SavePrecision } from '../../lora/networkFile.ts'
 import type { Studio } from '../../pipeline/studio.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { openEventFile } from '../log/eventFile.ts'
 import { openStepLog } from '../log/stepLog.ts'
 import { lrSchedule } from '../lrSchedule.ts'
 import { type Task, type TrainingState, train } from '../trainer.ts'
-import { dataFacts, epochBatches, type PictureBatch, validationBatches } from './data.ts'
+import { epochBatches, type PictureBatch, validationBatches } from './data.ts'
 import { Draws } from './draws.ts'
+import { type RunHashes, trainingFacts } from './facts.ts'
 import { LatentCache } from './latents.ts'
 import { Learner } from './learner.ts'
 import { LossMean } from './lossMean.ts'
-import { networkMetadata, type TrainingFacts } from './metadata.ts'
+import type { TrainingFacts } from './metadata.ts'
+import { logFolder, RunOutputs, type RunProgress, type StepMoment } from './outputs.ts'
 import { preflight } from './preflight.ts'
 import type { PreparedRun } from './prepare.ts'
 import { type Previews, previewsOf } from './previews.ts'
-import { type RateGroup, rateGroups, rateOf } from './rates.ts'
-import {
-  networkEntries,
-  outputNames,
-  removeNetwork,
-  removeState,
-  resumeState,
-  saveNetwork,
-  saveState,
-  staleEpoch,
-  staleStep,
-} from './saving.ts'
+import { type RateGroup, rateGroups, rateOf, rateScalars } from './rates.ts'
+import { networkEntries, resumeState } from './saving.ts'
 import { StepSessions } from './sessions.ts'
 import { validationLoss, validationTimesteps } from './validation.ts'
 import { limitWeightNorms } from './weightNorms.ts'
@@ -101,14 +90,14 @@ class Training {
   readonly #state: TrainingState
   readonly #network: Map<string, Tensor>
   readonly #facts: TrainingFacts
-  readonly #outputDir: string
+  readonly #outputs: RunOutputs
   readonly #previews: Previews
   readonly #fingerprint: string
   #mean = new LossMean()
   #best: { loss: number; epoch: number; step: number } | undefined
   #validationsSinceBest = 0
 
-  private constructor(run: PreparedRun, places: RunPlaces, facts: TrainingFacts, vaeHash: string) {
+  private constructor(run: PreparedRun, places: RunPlaces, facts: TrainingFacts, hashes: RunHashes) {
     const { settings, model, modules, network, args, learnt, seed } = run
     const { studio, threads, folder } = places
     this.#run = run
@@ -122,13 +111,19 @@ class Training {
       settings,
       modules,
       network: this.#network,
-      isMasked: args.alpha_mask,
+      isMasked: run.isMasked,
       sessions: this.#sessions,
+      contexts: run.keepsContexts
+        ? {
+            encoderHash: hashes.encoder,
+            folder: args.cache_text_encoder_outputs_to_disk ? join(studio.dataDir, 'cache', 'contexts') : undefined,
+          }
+        : undefined,
     })
     this.#latents = new LatentCache({
       config: model.config,
       weights: model.weights,
-      vaeHash,
+      vaeHash: hashes.vae,
       folder: args.cache_latents_to_disk ? join(studio.dataDir, 'cache', 'latents') : undefined,
       threads,
     })
@@ -140,8 +135,8 @@ class Training {
       averages: new Map(),
       optimizer: settings.optimizer.make([...parameters.values()]),
     }
-    this.#outputDir = args.output_dir ? resolve(folder, args.output_dir) : join(studio.dataDir, 'models', 'Lora')
-    this.#previews = previewsOf(run, this.#outputDir, folder, { gpuNoise: studio.gpuNoise, threads })
+    const outputDir = args.output_dir ? resolve(folder, args.output_dir) : join(studio.dataDir, 'models', 'Lora')
+    this.#previews = previewsOf(run, outputDir, folder, { gpuNoise: studio.gpuNoise, threads })
     const shapes = [...parameters].map(([name, { shape }]) => [name, shape])
     const identity = JSON.stringify([
       seed,
@@ -151,35 +146,20 @@ class Training {
       run.schedule.batchesPerEpoch,
     ])
     this.#fingerprint = createHash('sha256').update(identity).digest('hex').slice(0, 16)
+    const fingerprint = this.#fingerprint
+    this.#outputs = new RunOutputs({
+      run,
+      facts,
+      folder: outputDir,
+      state: this.#state,
+      network: this.#network,
+      fingerprint,
+    })
   }
 
   static async open(run: PreparedRun, places: RunPlaces): Promise<Training> {
-    const { base, args, settings, datasets, data, seed, schedule } = run
-    const { hashes } = places.studio.library
-    const hash = await hashes.file(base.checkpoint.path)
-    const vae = base.vae && {
-      name: base.vae.path,
-      hash: await hashes.file(base.vae.path),
-      oldHash: oldModelHash(base.vae.path),
-    }
-    const isV = run.model.prediction === 'v'
-    const version = base.config.kind === 'sd1' ? 'sd_v1' : isV ? 'sd_v2_v' : 'sd_v2'
-    const facts: TrainingFacts = {
-      args,
-      settings,
-      datasets,
-      data: dataFacts(data.datasets),
-      base: { name: base.checkpoint.path, hash, oldHash: oldModelHash(base.checkpoint.path), version, isV },
-      vae,
-      sessionId: Math.floor(Math.random() * 2 ** 32),
-      startedAt: new Date(),
-      seed,
-      batchesPerEpoch: schedule.batchesPerEpoch,
-      epochs: schedule.epochs,
-      totalSteps: schedule.totalSteps,
-      programVersion: places.programVersion,
-    }
-    return new Training(run, places, facts, vae?.hash ?? hash)
+    const { facts, hashes } = await trainingFacts(run, places)
+    return new Training(run, places, facts, hashes)
   }
 
   async dispose(): Promise<void> {
@@ -206,29 +186,32 @@ class Training {
     } catch (error) {
       // What had been learnt before the step that broke is sound, and worth the hours it took.
       if (error instanceof StudioError && error.code === 'not-a-number' && this.#state.step > 0) {
-        yield* this.#saveStopped()
+        yield* saved(this.#outputs.stopped(this.#epochsDone(), this.#progress()))
       }
       throw error
     }
     if (reason === 'stopped') {
-      const path = yield* this.#saveStopped()
-      yield { kind: 'ended', reason, path, best: this.#bestPath() }
+      const path = yield* saved(this.#outputs.stopped(this.#epochsDone(), this.#progress()))
+      yield { kind: 'ended', reason, path, best: this.#outputs.bestPath(this.#best) }
       return
     }
     const epoch = Math.min(schedule.epochs, this.#epochOf(Math.max(0, this.#state.step - 1)))
-    const path = this.#save(this.#names().last, epoch)
+    const { last } = this.#outputs.names
+    const path = this.#outputs.save(last, epoch)
     yield { kind: 'saved', path }
-    if (args.save_state || args.save_state_on_train_end)
-      yield { kind: 'saved', path: this.#saveState(this.#names().last) }
-    yield { kind: 'ended', reason, path, best: this.#bestPath() }
+    if (args.save_state || args.save_state_on_train_end) {
+      yield { kind: 'saved', path: this.#outputs.saveState(last, this.#epochsDone(), this.#progress()) }
+    }
+    yield { kind: 'ended', reason, path, best: this.#outputs.bestPath(this.#best) }
   }
 
   async *#steps(): AsyncGenerator<LoraEvent, 'done' | 'stopped' | 'early'> {
     const { args, settings, schedule, modules } = this.#run
     const { stepsPerEpoch, epochs, totalSteps } = schedule
-    const logFolder = this.#logFolder()
-    const events = openEventFile(logFolder, this.#state.step + 1)
-    const log = openStepLog(join(logFolder, 'steps.jsonl'), this.#state.step)
+    const { folder, studio } = this.#places
+    const logs = logFolder(args, { folder, dataDir: studio.dataDir }, this.#facts.startedAt)
+    const events = openEventFile(logs, this.#state.step + 1)
+    const log = openStepLog(join(logs, 'steps.jsonl'), this.#state.step)
     let before = performance.now()
     for await (const done of train(this.#task(), this.#state, totalSteps, {
       accumulation: (step) => this.#partsOf(step),
@@ -255,15 +238,20 @@ class Training {
           'max_norm/max_key_norm': norms.largest,
           'norm/avg_key_norm': norms.mean,
         }),
-        ...this.#rateScalars(next),
+        ...rateScalars(
+          this.#groups,
+          next,
+          settings.optimizer.isAdaptive ? this.#state.optimizer.state.numbers.d : undefined,
+        ),
       }
       events.scalars(step, scalars)
       log.append({ step, epoch, ...scalars, seconds })
       yield { kind: 'step', epoch, epochs, step, total: totalSteps, loss, averageLoss: this.#mean.value, seconds }
 
       const isEpochEnd = step % stepsPerEpoch === 0 || step === totalSteps
+      const moment: StepMoment = { step, epoch, isEpochEnd }
       if (isEpochEnd) events.scalars(epoch, { 'loss/epoch_average': this.#mean.value })
-      if (this.#isValidationDue(step, epoch, isEpochEnd)) {
+      if (this.#isValidationDue(moment)) {
         const loss = await this.#validate(epoch, step)
         const tags = isEpochEnd ? 'epoch' : 'step'
         events.scalars(isEpochEnd ? epoch : step, {
@@ -272,8 +260,8 @@ class Training {
         })
         yield { kind: 'validated', epoch, step, loss, isBest: this.#best?.step === step }
       }
-      yield* this.#saveDue(step, epoch, isEpochEnd)
-      yield* this.#sampleDue(step, epoch, isEpochEnd)
+      yield* saved(this.#outputs.due(moment, this.#epochsDone(), this.#progress()))
+      yield* this.#sampleDue(moment)
       if (args.early_stop_patience !== undefined && this.#validationsSinceBest >= args.early_stop_patience)
         return 'early'
       if (this.#places.signal.aborted && step < totalSteps) return 'stopped'
@@ -325,6 +313,15 @@ class Training {
     return Math.floor(step / this.#run.schedule.stepsPerEpoch) + 1
   }
 
+  /** Epochs done, of which the last may have been left in its midst. */
+  #epochsDone(): number {
+    return this.#epochOf(this.#state.step) - 1
+  }
+
+  #progress(): RunProgress {
+    return { losses: this.#mean.losses, best: this.#best, validationsSinceBest: this.#validationsSinceBest }
+  }
+
   async *#cache(): AsyncGenerator<LoraEvent> {
     const all = this.#run.data.datasets.flatMap(({ train, validation }) => [...train, ...validation])
     const pictures = [...new Map(all.map((picture) => [`${picture.path} ${picture.place.bucket}`, picture])).values()]
@@ -343,11 +340,15 @@ class Training {
       yield { kind: 'caching', done: i + 1, total: wanted.length }
       if (this.#places.signal.aborted) return
     }
+    if (this.#run.keepsContexts) {
+      for (const picture of pictures) await this.#learner.context(this.#draws.fixedCaption(picture))
+      await this.#sessions.disposeEncoders()
+    }
     // Encoding is over, and its memory is wanted for learning.
     await this.#latents.dispose()
   }
 
-  #isValidationDue(step: number, epoch: number, isEpochEnd: boolean): boolean {
+  #isValidationDue({ step, epoch, isEpochEnd }: StepMoment): boolean {
     const { args, data } = this.#run
     if (data.datasets.every(({ validation }) => validation.length === 0)) return false
     const every = args.validate_every_n_epochs ?? 1
@@ -358,7 +359,7 @@ class Training {
   async #validate(epoch: number, step: number): Promise<number> {
     const { data, args, settings } = this.#run
     const batches = validationBatches(data.datasets, args.max_validation_steps)
-    const network = this.#evaluated()
+    const network = this.#outputs.evaluated()
     const loss = await validationLoss(batches, validationTimesteps(settings.timesteps), {
       draws: this.#draws,
       learner: this.#learner,
@@ -367,80 +368,12 @@ class Training {
     if (this.#best === undefined || loss < this.#best.loss) {
       this.#best = { loss, epoch, step }
       this.#validationsSinceBest = 0
-      this.#save(this.#names().best, epoch)
+      this.#outputs.save(this.#outputs.names.best, epoch)
     } else this.#validationsSinceBest++
     return loss
   }
 
-  /** The network as it is used outside of training. */
-  #evaluated(): ReadonlyMap<string, Tensor> {
-    const { parameters, optimizer } = this.#state
-    const evaluated = optimizer.evaluated?.()
-    if (!evaluated) return this.#network
-    const names = [...parameters.keys()]
-    const changed = names.map((name, i): [string, Tensor] => [
-      name,
-      { shape: parameters.get(name)!.shape, data: evaluated[i]! },
-    ])
-    return new Map([...this.#network, ...changed])
-  }
-
-  *#saveDue(step: number, epoch: number, isEpochEnd: boolean): Generator<LoraEvent> {
-    const { args, schedule } = this.#run
-    const names = this.#names()
-    const everySteps = args.save_every_n_steps
-    if (everySteps && step % everySteps === 0) {
-      yield { kind: 'saved', path: this.#save(names.step(step), epoch - 1) }
-      if (args.save_state) yield { kind: 'saved', path: this.#saveState(names.step(step)) }
-      const kept = args.save_last_n_steps
-      const stale = kept === undefined ? undefined : staleStep(step, everySteps, kept)
-      if (stale !== undefined) removeNetwork(this.#outputDir, names.step(stale))
-      const keptStates = args.save_last_n_steps_state ?? kept
-      const staleState = keptStates === undefined ? undefined : staleStep(step, everySteps, keptStates)
-      if (staleState !== undefined) removeState(this.#outputDir, names.step(staleState))
-    }
-    const ratio = args.save_n_epoch_ratio
-    const everyEpochs =
-      args.save_every_n_epochs ?? (ratio ? Math.max(1, Math.floor(schedule.epochs / ratio)) : undefined)
-    if (everyEpochs && isEpochEnd && epoch % everyEpochs === 0 && epoch < schedule.epochs) {
-      yield { kind: 'saved', path: this.#save(names.epoch(epoch), epoch) }
-      if (args.save_state) yield { kind: 'saved', path: this.#saveState(names.epoch(epoch)) }
-      const kept = args.save_last_n_epochs
-      const stale = kept === undefined ? undefined : staleEpoch(epoch, everyEpochs, kept)
-      if (stale !== undefined) removeNetwork(this.#outputDir, names.epoch(stale))
-      const keptStates = args.save_last_n_epochs_state ?? kept
-      const staleState = keptStates === undefined ? undefined : staleEpoch(epoch, everyEpochs, keptStates)
-      if (staleState !== undefined) removeState(this.#outputDir, names.epoch(staleState))
-    }
-  }
-
-  *#saveStopped(): Generator<LoraEvent, string> {
-    const name = this.#names().step(this.#state.step)
-    const path = this.#save(name, this.#epochOf(this.#state.step) - 1)
-    yield { kind: 'saved', path }
-    yield { kind: 'saved', path: this.#saveState(name) }
-    return path
-  }
-
-  #save(name: string, epoch: number): string {
-    const { modules, args } = this.#run
-    const entries = networkEntries(modules, this.#evaluated(), precisionOf(args.save_precision))
-    const metadata = networkMetadata(this.#facts, { epoch, step: this.#state.step, now: new Date() })
-    return saveNetwork(this.#outputDir, name, entries, metadata)
-  }
-
-  #saveState(name: string): string {
-    const position = {
-      epoch: this.#epochOf(this.#state.step) - 1,
-      step: this.#state.step,
-      losses: this.#mean.losses,
-      best: this.#best,
-      validationsSinceBest: this.#validationsSinceBest,
-    }
-    return saveState(this.#outputDir, name, this.#state, position, this.#fingerprint)
-  }
-
-  async *#sampleDue(step: number, epoch: number, isEpochEnd: boolean): AsyncGenerator<LoraEvent> {
+  async *#sampleDue({ step, epoch, isEpochEnd }: StepMoment): AsyncGenerator<LoraEvent> {
     const { sample_every_n_epochs: epochs, sample_every_n_steps: steps } = this.#run.args
     if (epochs && epochs > 0) {
       if (isEpochEnd && epoch % epochs === 0) yield* this.#sample(`e${String(epoch).padStart(6, '0')}`)
@@ -449,52 +382,15 @@ class Training {
 
   async *#sample(moment: string): AsyncGenerator<LoraEvent> {
     const { modules } = this.#run
-    const entries = networkEntries(modules, this.#evaluated(), 'float')
+    const entries = networkEntries(modules, this.#outputs.evaluated(), 'float')
     for await (const path of this.#previews.draw(entries, moment === 'first' ? '000000' : moment))
       yield { kind: 'sampled', path }
   }
-
-  #names() {
-    return outputNames(this.#run.args.output_name)
-  }
-
-  #bestPath(): string | undefined {
-    const path = join(this.#outputDir, `${this.#names().best}.safetensors`)
-    return this.#best !== undefined && existsSync(path) ? path : undefined
-  }
-
-  #rateScalars(factor: number): Record<string, number> {
-    const { settings } = this.#run
-    const d = this.#state.optimizer.state.numbers.d
-    const scalars: Record<string, number> = {}
-    for (const [i, { name, rate }] of this.#groups.entries()) {
-      const now = rate * factor
-      // The original names every group but the text encoder's by its number as well.
-      const tags = [name, ...(name === 'textencoder' ? [] : [`group${i}`])]
-      for (const tag of tags) {
-        scalars[`lr/${tag}`] = now
-        if (settings.optimizer.isAdaptive && d !== undefined) scalars[`lr/d*lr/${tag}`] = d * now
-      }
-    }
-    return scalars
-  }
-
-  /** `<logging_dir>/<log_prefix><time>/network_train`. */
-  #logFolder(): string {
-    const { args } = this.#run
-    const { startedAt } = this.#facts
-    const time = startedAt.toISOString().replace(/\D/g, '').slice(0, 14)
-    const folder = args.logging_dir
-      ? resolve(this.#places.folder, args.logging_dir)
-      : join(this.#places.studio.dataDir, 'logs')
-    return join(folder, `${args.log_prefix}${time}`, 'network_train')
-  }
 }
 
-function precisionOf(text: string | undefined): SavePrecision {
-  if (text === undefined || text === 'float' || text === 'fp32') return 'float'
-  if (text === 'fp16' || text === 'bf16') return text
-  throw new StudioError('bad-request', `save_precision: found "${text}", expected float, fp16 or bf16`, {
-    field: 'save_precision',
-  })
+function* saved<End>(paths: Generator<string, End>): Generator<LoraEvent, End> {
+  for (let next = paths.next(); ; next = paths.next()) {
+    if (next.done) return next.value
+    yield { kind: 'saved', path: next.value }
+  }
 }

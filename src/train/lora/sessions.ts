@@ -50,11 +50,16 @@ export class StepSessions {
     return opened
   }
 
+  /** Gives back what the frozen text encoder takes, until it is asked for again. */
+  async disposeEncoders(): Promise<void> {
+    for (const session of this.#encoders.values()) await session.dispose()
+    this.#encoders.clear()
+  }
+
   async dispose(): Promise<void> {
     for (const { session } of this.#steps.values()) await session.dispose()
-    for (const session of this.#encoders.values()) await session.dispose()
     this.#steps.clear()
-    this.#encoders.clear()
+    await this.disposeEncoders()
   }
 
   async #open(options: LoraGraphOptions, size: BatchSize): Promise<OpenedStep> {
@@ -72,14 +77,15 @@ export class StepSessions {
   #compile(graph: ReturnType<typeof loraGraph>): Promise<Session> {
     // The way back wants convolutions' weights turned about, so packed ones lie in memory twice.
     const size = graph.weights.reduce((sum, { shape }) => sum + sizeOf(shape.map(Number)), 0)
-    const residence = size > largestPacked ? 'mapped' : 'auto'
+    // A step is run many times, so that what can be packed is packed at once.
+    const residence = size > largestPacked ? 'mapped' : 'packed'
     return compile(graph, { residence, threads: this.#threads, store: this.#store })
   }
 }
 
 /** What two steps must have in common to be run by one graph. */
 function keyOf(options: LoraGraphOptions, size: BatchSize): string {
-  const { modules, hasDropout, loss, isMasked, text, learns, isForwardOnly } = options
+  const { modules, hasDropout, loss, isMasked, text, learns, recomputes, isForwardOnly } = options
   const parts = modules.map((module) => [
     module.family,
     module.isDora,
@@ -89,5 +95,5 @@ function keyOf(options: LoraGraphOptions, size: BatchSize): string {
       return [name, part.shape, learns?.(name)]
     }),
   ])
-  return JSON.stringify([size, hasDropout, loss, isMasked, text, isForwardOnly, parts])
+  return JSON.stringify([size, hasDropout, loss, isMasked, text, recomputes, isForwardOnly, parts])
 }

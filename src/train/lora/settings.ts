@@ -25,6 +25,8 @@ export interface LoraSettings {
   readonly weighting: Omit<WeightingOptions, 'prediction'>
   /** Timesteps are drawn from the first to below the second. */
   readonly timesteps: readonly [from: number, below: number]
+  /** Whether the way back computes anew what it needs instead of keeping it. */
+  readonly recomputes: boolean
   readonly text: { readonly chunks: number; readonly skip: number; readonly isWeighted: boolean }
   readonly notes: readonly string[]
 }
@@ -44,6 +46,9 @@ export function loraSettings(args: Arguments): LoraSettings {
   }
   if (args.zero_terminal_snr && !args.v_parameterization) {
     notes.push('zero_terminal_snr: a model that predicts noise learns nothing from noise alone; it is meant for v')
+  }
+  if (oneOf('save_model_as', args.save_model_as, ['safetensors', 'ckpt', 'pt']) !== 'safetensors') {
+    notes.push(`save_model_as: ${args.save_model_as} would be a program that others run; safetensors are written`)
   }
   return {
     network: network.network,
@@ -75,6 +80,7 @@ export function loraSettings(args: Arguments): LoraSettings {
       isDebiased: args.debiased_estimation_loss,
     },
     timesteps: timestepsOf(args),
+    recomputes: args.gradient_checkpointing,
     text: { chunks: chunksOf(args), skip: skipOf(args), isWeighted: args.weighted_captions },
     notes,
   }

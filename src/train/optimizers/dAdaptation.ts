@@ -26,9 +26,9 @@ export interface DAdaptAdamOptions extends CommonOptions {
 /** D-Adapted Adam: d from the inner products of gradients with their weighted sum, over that sum's 1-norm. */
 export const dAdaptAdam: MakeOptimizer<DAdaptAdamOptions> = (parameters, options = {}) => {
   const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0, decouple = false } = options
-  const { useBiasCorrection = false, d0 = 1e-6, growthRate = Number.POSITIVE_INFINITY } = options
+  const { useBiasCorrection = false } = options
   const rootBeta2 = Math.sqrt(beta2)
-  const { tensors, means, squares, sums } = memory(parameters)
+  const { tensors, means, squares, sums, d0, growthRate } = begun(parameters, options)
   const numbers = { steps: 0, d: d0, numerator: 0 }
   return {
     state: { tensors, numbers },
@@ -71,8 +71,7 @@ export const dAdaptAdamPreprint: MakeOptimizer<Omit<DAdaptAdamOptions, 'useBiasC
   options = {},
 ) => {
   const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0, decouple = false } = options
-  const { d0 = 1e-6, growthRate = Number.POSITIVE_INFINITY } = options
-  const { tensors, means, squares, sums } = memory(parameters)
+  const { tensors, means, squares, sums, d0, growthRate } = begun(parameters, options)
   const numbers = { steps: 0, d: d0, gradientSquares: 0 }
   return {
     state: { tensors, numbers },
@@ -114,8 +113,7 @@ export interface DAdaptAdanOptions extends CommonOptions {
 /** D-Adapted Adan (Xie et al. 2022), whose momentum also looks at how the gradient changes. */
 export const dAdaptAdan: MakeOptimizer<DAdaptAdanOptions> = (parameters, options = {}) => {
   const { beta1 = 0.98, beta2 = 0.92, beta3 = 0.99, epsilon = 1e-8, weightDecay = 0.02 } = options
-  const { d0 = 1e-6, growthRate = Number.POSITIVE_INFINITY } = options
-  const { tensors, means, squares, sums } = memory(parameters)
+  const { tensors, means, squares, sums, d0, growthRate } = begun(parameters, options)
   const changes = zerosLike(tensors, 'change', parameters)
   const before = zerosLike(tensors, 'before', parameters)
   const numbers = { steps: 0, d: d0, gradientSquares: 0 }
@@ -241,9 +239,15 @@ export const dAdaptSgd: MakeOptimizer<DAdaptSgdOptions> = (parameters, options =
   }
 }
 
-function memory(parameters: readonly Tensor[]) {
+/** What the kin of Adam begin with: their memories, the first estimate and how much it may grow. */
+function begun(
+  parameters: readonly Tensor[],
+  { d0 = 1e-6, growthRate = Number.POSITIVE_INFINITY }: Partial<CommonOptions>,
+) {
   const tensors = new Map<string, Float32Array>()
   return {
+    d0,
+    growthRate,
     tensors,
     means: zerosLike(tensors, 'mean', parameters),
     squares: zerosLike(tensors, 'square', parameters),
