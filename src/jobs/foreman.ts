@@ -44,8 +44,8 @@ export class Foreman {
   begin(): void {
     this.#crew.begin({
       idle: () => this.#events.idle(),
-      report: (id, report) => this.#report(id, report),
-      died: (id, reason) => this.#died(id, reason),
+      report: (workerId, id, report) => this.#report(workerId, id, report),
+      died: (workerId, id, reason) => this.#died(workerId, id, reason),
     })
   }
 
@@ -82,7 +82,7 @@ export class Foreman {
     const run = this.#runs.get(id)
     if (!run) return
     this.#runs.delete(id)
-    this.#crew.order(run.workerId, 'cancel')
+    this.#crew.order(run.workerId, id, 'cancel')
   }
 
   /** Forgets a run that has ended. */
@@ -94,7 +94,7 @@ export class Foreman {
     const run = this.#runs.get(id)
     if (!run) return
     if (order === 'cancel') run.isCancelled = true
-    this.#crew.order(run.workerId, order)
+    this.#crew.order(run.workerId, id, order)
   }
 
   /** Ends all workers. Runs that were not at their end stay in `runs`, with all they had reported followed. */
@@ -104,8 +104,8 @@ export class Foreman {
     await Promise.all([...this.#runs.values()].map(({ handled }) => handled))
   }
 
-  #report(id: string, report: Report): void {
-    const run = this.#runs.get(id)
+  #report(workerId: string, id: string, report: Report): void {
+    const run = this.#runOn(workerId, id)
     if (!run) return
     if (report.kind === 'step') this.#events.stepped(id, run, run.step(report))
     else this.#after(id, run, () => this.#follow(id, run, report))
@@ -131,8 +131,14 @@ export class Foreman {
     } else await this.#events.ended(id, run, 'done', run.completed(report.result))
   }
 
-  #died(id: string, reason: string): void {
+  /** A run that was given up may still be reporting while the job runs again on another worker. */
+  #runOn(workerId: string, id: string): Run | undefined {
     const run = this.#runs.get(id)
+    return run?.workerId === workerId ? run : undefined
+  }
+
+  #died(workerId: string, id: string, reason: string): void {
+    const run = this.#runOn(workerId, id)
     if (!run || this.#isClosing) return
     this.#log(`the worker of job ${id} died`, reason)
     this.#after(id, run, async () => {
@@ -150,7 +156,7 @@ export class Foreman {
       } catch (error) {
         this.#log(`a report of job ${id} could not be followed`, error)
         run.failure ??= jobErrorOf(error)
-        this.#crew.order(run.workerId, 'cancel')
+        this.#crew.order(run.workerId, id, 'cancel')
       }
     })
   }

@@ -17,8 +17,14 @@ export interface JobFiles {
   takeBack(id: string, claims: readonly Claim[]): Promise<void>
   /** Removes a job's files. What was saved for good stays. */
   discard(id: string): Promise<void>
+  /** Nothing of a job is needed on this machine any more. */
+  release(id: string): Promise<void>
   /** Makes sure that a saved picture lies at its path on this machine. */
   fetchSaved(path: string): Promise<void>
+  /** The same for all there are. */
+  fetchAllSaved(signal: AbortSignal): Promise<void>
+  /** A saved picture was deleted on this machine. */
+  deleted(path: string): Promise<void>
 }
 
 /** Files of a folder: of this machine, or one that several share. */
@@ -54,8 +60,15 @@ export class FolderFiles implements JobFiles {
   }
 
   async discard(id: string): Promise<void> {
-    await rm(this.folderOf(id), { recursive: true, force: true })
+    // A machine that was given up may still be writing.
+    await rm(this.folderOf(id), { recursive: true, force: true, maxRetries: 5, retryDelay: 50 })
   }
 
+  async release(): Promise<void> {}
+
   async fetchSaved(): Promise<void> {}
+
+  async fetchAllSaved(): Promise<void> {}
+
+  async deleted(): Promise<void> {}
 }

@@ -4,7 +4,7 @@ import type { WorkerStatus } from '../queue.ts'
 import { Bus } from './bus.ts'
 import { type Lease, Line } from './line.ts'
 import { Portable } from './portable.ts'
-import { connect, keys, reached } from './redis.ts'
+import { connect, forgetfulness, keys, reached } from './redis.ts'
 
 export interface FleetSettings {
   /** `redis://[user:password@]host[:port][/database]`, or `rediss://` for TLS. */
@@ -55,6 +55,8 @@ export class Fleet {
     try {
       // What is wrong with the address is told at the start; later every outage is taken for passing.
       await reached(fleet.redis.ping())
+      const fault = await forgetfulness(fleet.redis)
+      if (fault !== undefined) fleet.log(fault, 'an accepted job may be lost')
       return fleet
     } catch (error) {
       fleet.#disconnect()

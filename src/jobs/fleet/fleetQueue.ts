@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { deserialize, serialize } from 'node:v8'
 import { StudioError } from '../../errors.ts'
 import { Bulletin } from '../bulletin.ts'
-import type { Order } from '../crew.ts'
+import type { Crew, Order } from '../crew.ts'
 import { liveJob, newEntry } from '../entry.ts'
 import { type EndedJob, isEnded, type Job, type JobEvent, type JobProgress } from '../job.ts'
 import { checkRoom, isFileName, shuttingDown, stoppedOnRequest, unknownFile, unknownJob } from '../jobErrors.ts'
@@ -12,14 +12,17 @@ import { Pace } from '../pace.ts'
 import type { JobFilter, JobQueue, QueueLimits, QueueStatus, SubmitOptions } from '../queue.ts'
 import type { Task, TaskKind, TaskOf } from '../task.ts'
 import { Ends } from './ends.ts'
-import { type Fleet, serverSeconds } from './fleet.ts'
+import { Fleet, type FleetSettings, serverSeconds } from './fleet.ts'
+import { Hand } from './hand.ts'
 import type { Standing } from './line.ts'
-import { endedFrom, entryOf, recordOf, type Stored } from './record.ts'
+import { attemptsOf, endedFrom, entryOf, recordOf, type Stored } from './record.ts'
 import { keys, reached } from './redis.ts'
 
 export interface FleetQueueSettings {
-  readonly fleet: Fleet
+  readonly redis: FleetSettings
   readonly files: JobFiles
+  /** Workers of this machine; undefined where others do all the work. */
+  readonly crew?: Crew | undefined
   readonly limits?: QueueLimits
   /** Ended jobs that are remembered, with their files. */
   readonly remembered?: number
@@ -52,9 +55,10 @@ export class FleetQueue implements JobQueue {
   readonly #timers: NodeJS.Timeout[] = []
   #heard: Promise<void> = Promise.resolve()
   #glanced: { readonly at: number; readonly glance: Promise<Glance> } | undefined
+  #hand: Hand | undefined
   #isClosing = false
 
-  private constructor({ fleet, files, limits, remembered = 1000 }: FleetQueueSettings) {
+  private constructor(fleet: Fleet, { files, limits, remembered = 1000 }: FleetQueueSettings) {
     this.#fleet = fleet
     this.#files = files
     this.#limits = limits ?? { queued: 1000, queuedPerUser: 1000 }
@@ -63,13 +67,15 @@ export class FleetQueue implements JobQueue {
   }
 
   static async open(settings: FleetQueueSettings): Promise<FleetQueue> {
-    const queue = new FleetQueue(settings)
-    const { fleet } = settings
+    const fleet = await Fleet.open(settings.redis, 'prompt')
+    const queue = new FleetQueue(fleet, settings)
     await fleet.bus.hearEvents((event) => queue.#hear(event))
     await queue.#register()
     queue.#every((serverSeconds * 1000) / 6, () => queue.#register())
     queue.#every(lookSeconds * 1000, () => queue.#lookAtAwaited())
     fleet.onReturn(() => queue.#lookAtAwaited().catch(() => undefined))
+    const { crew } = settings
+    if (crew) queue.#hand = await Hand.open({ ...settings, crew })
     return queue
   }
 
@@ -164,8 +170,9 @@ export class FleetQueue implements JobQueue {
 
   async ended<K extends TaskKind>({ id }: Job<K>, signal?: AbortSignal): Promise<EndedJob<K>> {
     signal?.throwIfAborted()
-    const stored = await reached(this.#fleet.line.find(id))
-    if (!stored) throw unknownJob(id)
+    // Where nobody answers now, its end is heard of later.
+    const stored = await this.#fleet.line.find(id).catch(() => null)
+    if (stored === undefined) throw unknownJob(id)
     const end = this.#bulletin.end(id, signal)
     // It may have ended before anybody waited.
     await this.#lookAt(id).catch(() => undefined)
@@ -184,7 +191,7 @@ export class FleetQueue implements JobQueue {
     this.#glanced = undefined
     if (taken) {
       // Being taken up to be ended is no attempt.
-      const attempts = taken.attemptsStarted - 1 - taken.data.stopped
+      const attempts = attemptsOf(taken) - 1
       await this.#ends.end({ stored: taken, token, attempts, state: 'cancelled', outcome: stoppedOnRequest })
       return
     }
@@ -251,11 +258,14 @@ export class FleetQueue implements JobQueue {
     }
   }
 
-  async close(): Promise<void> {
+  async close(graceSeconds = 0): Promise<void> {
     if (this.#isClosing) return
     this.#isClosing = true
+    await this.#hand?.close(graceSeconds)
     for (const timer of this.#timers) clearInterval(timer)
     await this.#fleet.redis.del(keys.server(this.#fleet.id)).catch(() => undefined)
+    await this.#heard
+    await this.#fleet.close()
   }
 
   /** Events are told in their order, each when what it speaks of can be had here. */

@@ -12,8 +12,8 @@ import type { Claim } from '../publish.ts'
 import type { Run } from '../run.ts'
 import type { MadePicture, ResultOf, Task, TaskKind } from '../task.ts'
 import { Ends } from './ends.ts'
-import type { Fleet } from './fleet.ts'
-import { crashesOf, entryOf, type Stored } from './record.ts'
+import { Fleet, type FleetSettings } from './fleet.ts'
+import { attemptsOf, crashesOf, entryOf, type Stored } from './record.ts'
 import { isConnectionError, keys } from './redis.ts'
 
 /** A job that was taken up here. */
@@ -25,7 +25,7 @@ interface Held {
 }
 
 export interface HandSettings {
-  readonly fleet: Fleet
+  readonly redis: FleetSettings
   readonly crew: Crew
   readonly files: JobFiles
   /** Ended jobs that are remembered, with their files. */
@@ -40,7 +40,7 @@ const lookSeconds = 3
  * own as long as it renews the locks; a job whose lock was lost is another's, and what is still made of it is dropped.
  */
 export class Hand {
-  readonly #fleet: Fleet
+  readonly fleet: Fleet
   readonly #files: JobFiles
   readonly #foreman: Foreman
   readonly #ends: Ends
@@ -51,8 +51,8 @@ export class Hand {
   #isAskedAgain = false
   #isClosing = false
 
-  private constructor({ fleet, crew, files, remembered = 1000 }: HandSettings) {
-    this.#fleet = fleet
+  private constructor(fleet: Fleet, { crew, files, remembered = 1000 }: HandSettings) {
+    this.fleet = fleet
     this.#files = files
     this.#ends = new Ends(fleet, files, remembered)
     this.#foreman = new Foreman(
@@ -60,7 +60,7 @@ export class Hand {
       {
         idle: () => this.#look(),
         stepped: (id, run, hasNewPreview) =>
-          this.#fleet.bus.tell({ kind: 'step', job: this.#running(id, run), hasNewPreview }),
+          this.fleet.bus.tell({ kind: 'step', job: this.#running(id, run), hasNewPreview }),
         save: (id, plan) => this.#files.save(id, plan, (path) => this.#claim(id, { file: plan.file, path })),
         pictured: (id, run, picture) => this.#pictured(id, run, picture),
         ended: (id, _, state, outcome) => this.#end(this.#ofId(id), state, outcome),
@@ -71,8 +71,9 @@ export class Hand {
   }
 
   static async open(settings: HandSettings): Promise<Hand> {
-    const hand = new Hand(settings)
-    const { bus, line, lease } = settings.fleet
+    const fleet = await Fleet.open(settings.redis, 'patient')
+    const hand = new Hand(fleet, settings)
+    const { bus, line, lease } = fleet
     await bus.hearEvents(({ kind }) => {
       if (kind === 'queued' || kind === 'requeued' || kind === 'resumed') hand.#look()
     })
@@ -89,7 +90,7 @@ export class Hand {
   }
 
   #every(ms: number, work: () => Promise<void>): void {
-    const timer = setInterval(() => work().catch((error) => this.#fleet.log('the queue', error)), ms)
+    const timer = setInterval(() => work().catch((error) => this.fleet.log('the queue', error)), ms)
     this.#timers.push(timer)
   }
 
@@ -112,11 +113,12 @@ export class Hand {
           this.#tellRequeued(id)
         }
       } catch (error) {
-        this.#fleet.log(`job ${id} was left to be found`, error)
+        this.fleet.log(`job ${id} was left to be found`, error)
       }
     }
     for (const timer of this.#timers) clearInterval(timer)
-    await this.#fleet.redis.del(keys.machine(this.#fleet.id)).catch(() => undefined)
+    await this.fleet.redis.del(keys.machine(this.fleet.id)).catch(() => undefined)
+    await this.fleet.close()
   }
 
   /** Looks for work, once more where it is looking already. */
@@ -126,7 +128,7 @@ export class Hand {
       return
     }
     this.#dispatching = this.#dispatch()
-      .catch((error) => this.#fleet.log('no job could be taken up', error))
+      .catch((error) => this.fleet.log('no job could be taken up', error))
       .finally(() => {
         this.#dispatching = undefined
         if (this.#isAskedAgain) {
@@ -138,20 +140,20 @@ export class Hand {
 
   /** Gives every idle worker a job, as long as there are any. */
   async #dispatch(): Promise<void> {
-    const { line, redis } = this.#fleet
+    const { line, redis } = this.fleet
     while (!this.#isClosing && this.#foreman.vacancy(undefined) && (await redis.exists(keys.paused)) === 0) {
-      const elsewhere = (await this.#fleet.workers()).flatMap(({ id, checkpoint }) =>
+      const elsewhere = (await this.fleet.workers()).flatMap(({ id, checkpoint }) =>
         checkpoint === undefined || id.startsWith(`${this.#name}/`) ? [] : [checkpoint],
       )
       let workerId = ''
       const token = randomUUID()
       const stored = await line.take(token, (order) => {
         const first = order.first()?.checkpoint
-        const vacancy = this.#foreman.vacancy(first === undefined ? undefined : this.#fleet.portable.unpackPath(first))
+        const vacancy = this.#foreman.vacancy(first === undefined ? undefined : this.fleet.portable.unpackPath(first))
         if (!vacancy) return undefined
         workerId = vacancy.workerId
-        const held = vacancy.checkpoint === undefined ? undefined : this.#fleet.portable.packPath(vacancy.checkpoint)
-        const here = [...vacancy.heldByOthers].map((path) => this.#fleet.portable.packPath(path))
+        const held = vacancy.checkpoint === undefined ? undefined : this.fleet.portable.packPath(vacancy.checkpoint)
+        const here = [...vacancy.heldByOthers].map((path) => this.fleet.portable.packPath(path))
         return order.next(held, new Set([...here, ...elsewhere]))
       })
       if (!stored) return
@@ -167,16 +169,18 @@ export class Hand {
     try {
       if (stored.attemptsStarted > 1) await this.#takeBack(id)
       const why = await this.#reasonAgainst(held)
-      if (why) return await this.#end(held, why.code === 'cancelled' ? 'cancelled' : 'failed', why)
-      const bytes = await this.#fleet.redis.getBuffer(keys.task(id))
+      // Being taken up to be ended is no attempt.
+      if (why)
+        return await this.#end(held, why.code === 'cancelled' ? 'cancelled' : 'failed', why, attemptsOf(stored) - 1)
+      const bytes = await this.fleet.redis.getBuffer(keys.task(id))
       if (!bytes) throw new Error(`internal: job ${id} has no task`)
-      const task = this.#fleet.portable.unpack(deserialize(bytes) as Task)
+      const task = this.fleet.portable.unpack(deserialize(bytes) as Task)
       const work = { jobId: id, task, folder: this.#files.folderOf(id), attempt: stored.attemptsStarted }
       const run = this.#foreman.start(workerId, work)
-      this.#fleet.bus.tell({ kind: 'started', job: this.#running(id, run) })
+      this.fleet.bus.tell({ kind: 'started', job: this.#running(id, run) })
       await this.#register()
     } catch (error) {
-      this.#fleet.log(`job ${id} cannot be started`, error)
+      this.fleet.log(`job ${id} cannot be started`, error)
       // What cannot be reached may be there for whoever finds the job next.
       if (isConnectionError(error)) this.#drop(id)
       else await this.#end(held, 'failed', jobErrorOf(error))
@@ -185,7 +189,7 @@ export class Hand {
 
   /** Why a job that was taken up is not to run after all. */
   async #reasonAgainst({ stored }: Held): Promise<JobError | undefined> {
-    const { redis } = this.#fleet
+    const { redis } = this.fleet
     const { forServer } = stored.data
     if ((await redis.hexists(keys.cancelled, String(stored.id))) === 1) return stoppedOnRequest
     if (crashesOf(stored) >= mostCrashes) {
@@ -200,7 +204,7 @@ export class Hand {
   async #pictured(id: string, run: Run, picture: MadePicture): Promise<void> {
     const names = [picture.file, ...(picture.firstPassFile === undefined ? [] : [picture.firstPassFile])]
     await this.#share(this.#ofId(id), names)
-    this.#fleet.bus.tell({ kind: 'picture', job: this.#running(id, run), picture })
+    this.fleet.bus.tell({ kind: 'picture', job: this.#running(id, run), picture })
   }
 
   async #share({ stored, shared }: Held, names: readonly string[]): Promise<void> {
@@ -212,25 +216,30 @@ export class Hand {
   /** Noted before a file can be there; refused where the job is another's by now, who may have looked already. */
   async #claim(id: string, { file, path }: Claim): Promise<void> {
     const { token } = this.#ofId(id)
-    const lost = await this.#fleet.line.renew(new Map([[id, token]]))
+    const lost = await this.fleet.line.renew(new Map([[id, token]]))
     if (lost.length > 0) throw new Error(`internal: job ${id} is another machine's by now`)
-    await this.#fleet.redis.hset(keys.claims(id), file, this.#fleet.portable.packPath(path))
+    await this.fleet.redis.hset(keys.claims(id), file, this.fleet.portable.packPath(path))
   }
 
   async #takeBack(id: string): Promise<void> {
-    const claims = await this.#fleet.redis.hgetall(keys.claims(id))
-    const places = Object.entries(claims).map(([file, path]) => ({ file, path: this.#fleet.portable.unpackPath(path) }))
+    const claims = await this.fleet.redis.hgetall(keys.claims(id))
+    const places = Object.entries(claims).map(([file, path]) => ({ file, path: this.fleet.portable.unpackPath(path) }))
     await this.#files.takeBack(id, places)
-    await this.#fleet.redis.del(keys.claims(id))
+    await this.fleet.redis.del(keys.claims(id))
   }
 
-  async #end(held: Held, state: EndState, outcome: JobError | ResultOf<TaskKind>): Promise<void> {
+  async #end(
+    held: Held,
+    state: EndState,
+    outcome: JobError | ResultOf<TaskKind>,
+    attempts = attemptsOf(held.stored),
+  ): Promise<void> {
     const { stored, token } = held
     const id = String(stored.id)
     if (state === 'done' && 'outputs' in outcome) await this.#share(held, outcome.outputs)
-    const attempts = stored.attemptsStarted - stored.data.stopped
     await this.#ends.end({ stored, token, attempts, state, outcome })
     this.#drop(id)
+    await this.#files.release(id)
     await this.#register()
     this.#look()
   }
@@ -250,35 +259,35 @@ export class Hand {
   }
 
   #tellRequeued(id: string): void {
-    this.#fleet.line
+    this.fleet.line
       .find(id)
       .then((stored) => {
         if (!stored) return
         const job = liveJob(entryOf(stored, 'queued'), { ahead: undefined, progress: undefined })
-        this.#fleet.bus.tell({ kind: 'requeued', job })
+        this.fleet.bus.tell({ kind: 'requeued', job })
       })
-      .catch((error) => this.#fleet.log('an event was not told', error))
+      .catch((error) => this.fleet.log('an event was not told', error))
   }
 
   async #renew(): Promise<void> {
     const tokens = new Map([...this.#held].map(([id, { token }]) => [id, token]))
-    for (const id of await this.#fleet.line.renew(tokens)) {
+    for (const id of await this.fleet.line.renew(tokens)) {
       // It may have ended in this very moment.
       if (!this.#held.has(id)) continue
-      this.#fleet.log(`job ${id} is another machine's by now`, 'its lock was lost')
+      this.fleet.log(`job ${id} is another machine's by now`, 'its lock was lost')
       this.#foreman.abandon(id)
       this.#drop(id)
     }
     // An order may have been given while nobody heard it.
     const runs = [...this.#foreman.runs].filter(([, run]) => !run.isCancelled)
     if (runs.length === 0) return
-    const flags = await this.#fleet.redis.hmget(keys.cancelled, ...runs.map(([id]) => id))
+    const flags = await this.fleet.redis.hmget(keys.cancelled, ...runs.map(([id]) => id))
     for (const [i, [id]] of runs.entries()) if (flags[i] != null) this.#foreman.order(id, 'cancel')
   }
 
   /** Says who works here, for as long as it is said again. */
   async #register(): Promise<void> {
-    const { redis, id, lease, portable } = this.#fleet
+    const { redis, id, lease, portable } = this.fleet
     const workers = this.#foreman.workers.map((worker) => ({
       ...worker,
       id: `${this.#name}/${worker.id}`,

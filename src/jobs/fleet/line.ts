@@ -18,7 +18,7 @@ const lockMs = 5000
 /** Seconds for which turns of users who are away are remembered. */
 const rememberedSeconds = 7 * 24 * 3600
 
-const waitingStates: ReadonlySet<string> = new Set(['waiting', 'prioritized', 'paused'])
+const waitingStates: ReadonlySet<string> = new Set(['waiting', 'prioritized'])
 
 const releaseScript = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 

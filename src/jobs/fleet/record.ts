@@ -65,9 +65,9 @@ export function recordOf(entry: Omit<Entry, 'place'>, place: number, server: str
 
 /** A stored job as it is written down; `state` is where it was found. */
 export function entryOf(job: Stored, state: JobState): Entry {
-  const { data, returnvalue: outcome, attemptsStarted } = job
+  const { data, returnvalue: outcome } = job
   const isQueued = state === 'queued'
-  const attempts = outcome?.attempts ?? attemptsStarted - data.stopped
+  const attempts = outcome?.attempts ?? attemptsOf(job)
   return {
     id: String(job.id),
     kind: job.name,
@@ -87,6 +87,11 @@ export function entryOf(job: Stored, state: JobState): Entry {
     crashes: crashesOf(job),
     error: outcome?.error ?? undefined,
   }
+}
+
+/** How often it was started, but for attempts that were stopped on purpose. */
+export function attemptsOf({ data, attemptsStarted }: Stored): number {
+  return attemptsStarted - data.stopped
 }
 
 /** Attempts that ended with the death of a worker or of its machine. */
