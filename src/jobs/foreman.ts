@@ -70,6 +70,10 @@ export class Foreman {
     return { workerId: worker.id, checkpoint: worker.checkpoint, heldByOthers }
   }
 
+  isIdle(workerId: string): boolean {
+    return this.#crew.workers.some(({ id, state }) => id === workerId && state === 'idle')
+  }
+
   start(workerId: string, work: Work): Run {
     const run = new Run(workerId)
     this.#crew.assign(workerId, work)

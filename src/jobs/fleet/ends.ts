@@ -28,11 +28,16 @@ export class Ends {
       this.#fleet.log(`what came of job ${id} is dropped`, 'its lock was lost')
       return false
     }
-    const ended = await this.#fleet.line.find(id)
-    if (ended) this.#fleet.bus.tell({ kind: state, job: endedFrom(ended, this.#fleet.portable) })
-    if (state !== 'done') await this.#discard(id)
-    await this.#fleet.redis.multi().del(keys.claims(id)).hdel(keys.cancelled, id).exec()
-    await this.#prune()
+    try {
+      const ended = await this.#fleet.line.find(id)
+      if (ended) this.#fleet.bus.tell({ kind: state, job: endedFrom(ended, this.#fleet.portable) })
+      if (state !== 'done') await this.#discard(id)
+      await this.#fleet.redis.multi().del(keys.claims(id)).hdel(keys.cancelled, id).exec()
+      await this.#prune()
+    } catch (error) {
+      // The end stands; who waits for it looks by itself.
+      this.#fleet.log(`job ${id} has ended, and that could not be told`, error)
+    }
     return true
   }
 

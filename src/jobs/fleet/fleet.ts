@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import type { WorkerStatus } from '../queue.ts'
 import { Bus } from './bus.ts'
 import { type Lease, Line } from './line.ts'
 import { Portable } from './portable.ts'
-import { connect, forgetfulness, keys, reached } from './redis.ts'
+import { connect, forgetfulness, keys, type Patience, reached } from './redis.ts'
 
 export interface FleetSettings {
   /** `redis://[user:password@]host[:port][/database]`, or `rediss://` for TLS. */
@@ -16,6 +17,8 @@ export interface FleetSettings {
   readonly log?: (message: string, error: unknown) => void
 }
 
+/** Seconds that a good-bye may take. */
+const leaveSeconds = 2
 const defaultLease: Lease = { seconds: 15 }
 /** Seconds for which a server that is silent counts as there: its callers may still be waiting. */
 export const serverSeconds = 60
@@ -35,14 +38,11 @@ export class Fleet {
   readonly bus: Bus
   readonly #receiver: Redis
 
-  private constructor(
-    { url, dataDir, lease = defaultLease, log = () => undefined }: FleetSettings,
-    isPatient: boolean,
-  ) {
+  private constructor({ url, dataDir, lease = defaultLease, log = () => undefined }: FleetSettings, redis: Redis) {
     this.lease = lease
     this.log = log
     this.portable = new Portable(dataDir)
-    this.redis = connect(url, isPatient ? 'patient' : 'prompt', log)
+    this.redis = redis
     this.patient = connect(url, 'patient', () => undefined)
     this.#receiver = connect(url, 'patient', () => undefined)
     this.line = new Line(this.redis, this.patient, lease, this.id, log)
@@ -50,16 +50,17 @@ export class Fleet {
   }
 
   /** `patient` where nobody waits for an answer: a machine that works rather than one that serves. */
-  static async open(settings: FleetSettings, patience: 'patient' | 'prompt'): Promise<Fleet> {
-    const fleet = new Fleet(settings, patience === 'patient')
+  static async open(settings: FleetSettings, patience: Patience): Promise<Fleet> {
+    const { url, log = () => undefined } = settings
+    const redis = connect(url, patience, log)
     try {
       // What is wrong with the address is told at the start; later every outage is taken for passing.
-      await reached(fleet.redis.ping())
-      const fault = await forgetfulness(fleet.redis)
-      if (fault !== undefined) fleet.log(fault, 'an accepted job may be lost')
-      return fleet
+      await reached(redis.ping())
+      const fault = await forgetfulness(redis)
+      if (fault !== undefined) log(fault, 'an accepted job may be lost')
+      return new Fleet(settings, redis)
     } catch (error) {
-      fleet.#disconnect()
+      redis.disconnect()
       throw error
     }
   }
@@ -80,11 +81,11 @@ export class Fleet {
   }
 
   async close(): Promise<void> {
-    await this.line.close().catch(() => undefined)
-    this.#disconnect()
-  }
-
-  #disconnect(): void {
+    // A Redis that is gone keeps nobody from leaving.
+    await Promise.race([
+      this.line.close().catch(() => undefined),
+      pause(leaveSeconds * 1000, undefined, { ref: false }),
+    ])
     for (const redis of [this.#receiver, this.redis, this.patient]) redis.disconnect()
   }
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import { setTimeout as pause } from 'node:timers/promises'
 import { deserialize } from 'node:v8'
+import { StudioError } from '../../errors.ts'
 import type { Crew } from '../crew.ts'
 import { liveJob, mostCrashes } from '../entry.ts'
 import { Foreman } from '../foreman.ts'
@@ -13,7 +14,7 @@ import type { Run } from '../run.ts'
 import type { MadePicture, ResultOf, Task, TaskKind } from '../task.ts'
 import { Ends } from './ends.ts'
 import { Fleet, type FleetSettings } from './fleet.ts'
-import { attemptsOf, crashesOf, entryOf, type Stored } from './record.ts'
+import { attemptsOf, crashesOf, entryOf, type JobRecord, type Stored } from './record.ts'
 import { isConnectionError, keys } from './redis.ts'
 
 /** A job that was taken up here. */
@@ -102,19 +103,9 @@ export class Hand {
     const end = Date.now() + graceSeconds * 1000
     while (this.#held.size > 0 && Date.now() < end) await pause(20)
     await this.#foreman.close()
-    for (const { stored, token } of [...this.#held.values()]) {
-      const id = String(stored.id)
-      try {
-        if (this.#foreman.runs.get(id)?.isCancelled) await this.#end(this.#ofId(id), 'cancelled', stoppedOnRequest)
-        else {
-          await this.#takeBack(id)
-          await stored.updateData({ ...stored.data, stopped: stored.data.stopped + 1 })
-          await stored.moveToWait(token)
-          this.#tellRequeued(id)
-        }
-      } catch (error) {
-        this.fleet.log(`job ${id} was left to be found`, error)
-      }
+    for (const [id, held] of [...this.#held]) {
+      if (this.#foreman.runs.get(id)?.isCancelled) await this.#end(held, 'cancelled', stoppedOnRequest)
+      else await this.#giveBack(held, { stopped: held.stored.data.stopped + 1 })
     }
     for (const timer of this.#timers) clearInterval(timer)
     await this.fleet.redis.del(keys.machine(this.fleet.id)).catch(() => undefined)
@@ -175,6 +166,8 @@ export class Hand {
       const bytes = await this.fleet.redis.getBuffer(keys.task(id))
       if (!bytes) throw new Error(`internal: job ${id} has no task`)
       const task = this.fleet.portable.unpack(deserialize(bytes) as Task)
+      // Meanwhile the worker may have died.
+      if (!this.#foreman.isIdle(workerId)) return await this.#giveBack(held, { stopped: stored.data.stopped + 1 })
       const work = { jobId: id, task, folder: this.#files.folderOf(id), attempt: stored.attemptsStarted }
       const run = this.#foreman.start(workerId, work)
       this.fleet.bus.tell({ kind: 'started', job: this.#running(id, run) })
@@ -182,7 +175,7 @@ export class Hand {
     } catch (error) {
       this.fleet.log(`job ${id} cannot be started`, error)
       // What cannot be reached may be there for whoever finds the job next.
-      if (isConnectionError(error)) this.#drop(id)
+      if (isConnectionError(error) || (error instanceof StudioError && error.code === 'unreachable')) this.#drop(id)
       else await this.#end(held, 'failed', jobErrorOf(error))
     }
   }
@@ -236,7 +229,14 @@ export class Hand {
   ): Promise<void> {
     const { stored, token } = held
     const id = String(stored.id)
-    if (state === 'done' && 'outputs' in outcome) await this.#share(held, outcome.outputs)
+    if (state === 'done' && 'outputs' in outcome) {
+      try {
+        await this.#share(held, outcome.outputs)
+      } catch (error) {
+        this.fleet.log(`the pictures of job ${id} could not be put where others find them`, error)
+        return this.#end(held, 'failed', jobErrorOf(error))
+      }
+    }
     await this.#ends.end({ stored, token, attempts, state, outcome })
     this.#drop(id)
     await this.#files.release(id)
@@ -244,18 +244,29 @@ export class Hand {
     this.#look()
   }
 
-  async #crashed({ stored, token }: Held, reason: string): Promise<void> {
-    const id = String(stored.id)
+  async #crashed(held: Held, reason: string): Promise<void> {
+    const { stored } = held
     if (crashesOf(stored) + 1 >= mostCrashes) {
       const error = errorOf('crashed', `its worker died, for the second time: ${reason}`)
-      return this.#end(this.#ofId(id), 'failed', error)
+      return this.#end(held, 'failed', error)
     }
-    await this.#takeBack(id)
-    await stored.updateData({ ...stored.data, crashes: stored.data.crashes + 1 })
-    await stored.moveToWait(token)
-    this.#drop(id)
-    this.#tellRequeued(id)
+    await this.#giveBack(held, { crashes: stored.data.crashes + 1 })
     this.#look()
+  }
+
+  /** Puts a job back into the line. Where that fails its lock runs out, and it is found. */
+  async #giveBack({ stored, token }: Held, noted: Partial<JobRecord>): Promise<void> {
+    const id = String(stored.id)
+    try {
+      await this.#takeBack(id)
+      await stored.updateData({ ...stored.data, ...noted })
+      await stored.moveToWait(token)
+      this.#tellRequeued(id)
+    } catch (error) {
+      this.fleet.log(`job ${id} is left to be found`, error)
+    } finally {
+      this.#drop(id)
+    }
   }
 
   #tellRequeued(id: string): void {

@@ -48,7 +48,8 @@ export class Line {
   ) {
     this.#redis = redis
     this.#lease = lease
-    this.queue = new Queue(queueName, { connection: redis, prefix })
+    // BullMQ's own events repeat every result; nothing here reads them.
+    this.queue = new Queue(queueName, { connection: redis, prefix, streams: { events: { maxLen: 100 } } })
     this.hands = new Worker(queueName, undefined, {
       connection: patient,
       prefix,
@@ -113,7 +114,8 @@ export class Line {
       for (const { id, passedOver } of order.expected()) {
         if (passedOver !== before.get(id)) note.hset(keys.passedOver, id, passedOver)
       }
-      await note.exec()
+      // The job is taken up whether or not the turn was noted.
+      await note.exec().catch(() => undefined)
       return job
     })
   }
