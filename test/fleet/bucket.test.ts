@@ -85,10 +85,10 @@ describe.skipIf(!hasRedis || !hasS3)('pictures in a bucket', () => {
   }
 
   test('of which a store gives each name to one object alone, and lists them all', async () => {
-    const bucket = new Bucket(settings())
+    const bucket = new Bucket({ ...settings(), listedAtOnce: 3 })
     await bucket.check()
     // More than one answer of a list holds, and names that addresses do not.
-    const keys = Array.from({ length: 1005 }, (_, i) => `list/${String(i).padStart(4, '0')} ü+&<%>#?.txt`)
+    const keys = Array.from({ length: 7 }, (_, i) => `list/${i} ü+&<%>#?.txt`)
     for (const key of keys) await bucket.put(key, Buffer.from('x'))
     const listed: string[] = []
     for await (const key of bucket.list('list/')) listed.push(key)

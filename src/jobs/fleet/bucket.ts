@@ -8,6 +8,8 @@ export interface BucketSettings {
   readonly url: string
   /** `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, `AWS_ENDPOINT_URL_S3` and their kin. */
   readonly environment: Readonly<Record<string, string | undefined>>
+  /** Objects of one answer to a list; 1000, the most there may be, unless told otherwise. */
+  readonly listedAtOnce?: number
 }
 
 const timeoutMs = 60_000
@@ -19,8 +21,10 @@ export class Bucket {
   readonly #client: AwsClient
   readonly #base: string
   readonly #prefix: string
+  readonly #listedAtOnce: number
 
-  constructor({ url, environment }: BucketSettings) {
+  constructor({ url, environment, listedAtOnce = 1000 }: BucketSettings) {
+    this.#listedAtOnce = listedAtOnce
     const match = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/(.*))?$/.exec(url)
     if (!match) {
       throw new StudioError('bad-request', `--images: expected s3://BUCKET/PREFIX, found "${url}"`, {
@@ -95,6 +99,7 @@ export class Bucket {
       const query = new URLSearchParams({
         'list-type': '2',
         'encoding-type': 'url',
+        'max-keys': String(this.#listedAtOnce),
         prefix: this.#prefix + start,
         ...(token !== undefined && { 'continuation-token': token }),
       })

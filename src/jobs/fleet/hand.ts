@@ -35,6 +35,8 @@ export interface HandSettings {
 
 /** Seconds between looks at a queue of which nothing was heard. */
 const lookSeconds = 3
+/** Seconds in which a machine that is closed hands back what it holds. */
+const leaveSeconds = 10
 
 /**
  * A machine that works for a fleet: it takes up jobs for its crew and brings them to their end. What it holds is its
@@ -79,8 +81,8 @@ export class Hand {
       if (kind === 'queued' || kind === 'requeued' || kind === 'resumed') hand.#look()
     })
     await bus.hearOrders(({ jobId, order }) => hand.#foreman.order(jobId, order))
-    await line.hands.startStalledCheckTimer()
     line.hands.on('stalled', (id) => hand.#tellRequeued(id))
+    await line.hands.startStalledCheckTimer()
     hand.#foreman.begin()
     hand.#every((lease.seconds * 1000) / 5, () => hand.#renew())
     hand.#every((lease.seconds * 1000) / 5, () => hand.#register())
@@ -103,13 +105,18 @@ export class Hand {
     const end = Date.now() + graceSeconds * 1000
     while (this.#held.size > 0 && Date.now() < end) await pause(20)
     await this.#foreman.close()
+    // Where Redis is gone, what is left here is found when the locks have run out.
+    await Promise.race([this.#leave(), pause(leaveSeconds * 1000, undefined, { ref: false })])
+    for (const timer of this.#timers) clearInterval(timer)
+    await this.fleet.close()
+  }
+
+  async #leave(): Promise<void> {
     for (const [id, held] of [...this.#held]) {
       if (this.#foreman.runs.get(id)?.isCancelled) await this.#end(held, 'cancelled', stoppedOnRequest)
       else await this.#giveBack(held, { stopped: held.stored.data.stopped + 1 })
     }
-    for (const timer of this.#timers) clearInterval(timer)
-    await this.fleet.redis.del(keys.machine(this.fleet.id)).catch(() => undefined)
-    await this.fleet.close()
+    await this.fleet.redis.del(keys.machine(this.fleet.id))
   }
 
   /** Looks for work, once more where it is looking already. */
@@ -175,7 +182,7 @@ export class Hand {
     } catch (error) {
       this.fleet.log(`job ${id} cannot be started`, error)
       // What cannot be reached may be there for whoever finds the job next.
-      if (isConnectionError(error) || (error instanceof StudioError && error.code === 'unreachable')) this.#drop(id)
+      if (isConnectionError(error) || (error instanceof StudioError && error.code === 'unreachable')) this.#drop(held)
       else await this.#end(held, 'failed', jobErrorOf(error))
     }
   }
@@ -238,7 +245,7 @@ export class Hand {
       }
     }
     await this.#ends.end({ stored, token, attempts, state, outcome })
-    this.#drop(id)
+    this.#drop(held)
     await this.#files.release(id)
     await this.#register()
     this.#look()
@@ -255,7 +262,8 @@ export class Hand {
   }
 
   /** Puts a job back into the line. Where that fails its lock runs out, and it is found. */
-  async #giveBack({ stored, token }: Held, noted: Partial<JobRecord>): Promise<void> {
+  async #giveBack(held: Held, noted: Partial<JobRecord>): Promise<void> {
+    const { stored, token } = held
     const id = String(stored.id)
     try {
       await this.#takeBack(id)
@@ -265,7 +273,7 @@ export class Hand {
     } catch (error) {
       this.fleet.log(`job ${id} is left to be found`, error)
     } finally {
-      this.#drop(id)
+      this.#drop(held)
     }
   }
 
@@ -281,13 +289,15 @@ export class Hand {
   }
 
   async #renew(): Promise<void> {
-    const tokens = new Map([...this.#held].map(([id, { token }]) => [id, token]))
+    const all = new Map(this.#held)
+    const tokens = new Map([...all].map(([id, { token }]) => [id, token]))
     for (const id of await this.fleet.line.renew(tokens)) {
+      const held = all.get(id)
       // It may have ended in this very moment.
-      if (!this.#held.has(id)) continue
+      if (!held || this.#held.get(id) !== held) continue
       this.fleet.log(`job ${id} is another machine's by now`, 'its lock was lost')
       this.#foreman.abandon(id)
-      this.#drop(id)
+      this.#drop(held)
     }
     // An order may have been given while nobody heard it.
     const runs = [...this.#foreman.runs].filter(([, run]) => !run.isCancelled)
@@ -311,7 +321,10 @@ export class Hand {
       .exec()
   }
 
-  #drop(id: string): void {
+  /** Lets go of a job, unless it was taken up here anew meanwhile. */
+  #drop(held: Held): void {
+    const id = String(held.stored.id)
+    if (this.#held.get(id) !== held) return
     this.#held.delete(id)
     this.#foreman.forget(id)
   }
