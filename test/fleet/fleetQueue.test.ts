@@ -22,7 +22,7 @@ let folder: string
 let outputs: string
 let queue: FleetQueue
 let closing: (() => Promise<void>)[]
-const lease = { seconds: 1.5 }
+const lease = { seconds: 2 }
 
 describe.skipIf(!hasRedis)('a queue of several machines', () => {
   beforeAll(async () => {

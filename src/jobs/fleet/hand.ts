@@ -35,6 +35,8 @@ export interface HandSettings {
 
 /** Seconds between looks at a queue of which nothing was heard. */
 const lookSeconds = 3
+/** Seconds between beginnings of the search for jobs whose machine is silent. */
+const searchSeconds = 30
 /** Seconds in which a machine that is closed hands back what it holds. */
 const leaveSeconds = 10
 
@@ -83,6 +85,8 @@ export class Hand {
     await bus.hearOrders(({ jobId, order }) => hand.#foreman.order(jobId, order))
     line.hands.on('stalled', (id) => hand.#tellRequeued(id))
     await line.hands.startStalledCheckTimer()
+    // An error of Redis other than its absence ends the search for lost jobs; it begins again.
+    hand.#every(searchSeconds * 1000, () => line.hands.startStalledCheckTimer())
     hand.#foreman.begin()
     hand.#every((lease.seconds * 1000) / 5, () => hand.#renew())
     hand.#every((lease.seconds * 1000) / 5, () => hand.#register())

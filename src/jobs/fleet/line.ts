@@ -55,8 +55,8 @@ export class Line {
       prefix,
       autorun: false,
       name: machine,
-      lockDuration: lease.seconds * 1000,
-      stalledInterval: (lease.seconds * 1000) / 3,
+      lockDuration: Math.round(lease.seconds * 1000),
+      stalledInterval: Math.round((lease.seconds * 1000) / 3),
       // Whether a job is tried again is decided when it is taken up.
       maxStalledCount: Number.MAX_SAFE_INTEGER,
     })
@@ -140,7 +140,7 @@ export class Line {
   /** Renews the locks of jobs that run here, and answers the ids of those that are another's by now. */
   async renew(tokens: ReadonlyMap<string, string>): Promise<readonly string[]> {
     if (tokens.size === 0) return []
-    return this.hands.extendJobLocks([...tokens.keys()], [...tokens.values()], this.#lease.seconds * 1000)
+    return this.hands.extendJobLocks([...tokens.keys()], [...tokens.values()], Math.round(this.#lease.seconds * 1000))
   }
 
   /** One machine at a time, as long as none takes too long. */
