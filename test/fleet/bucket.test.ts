@@ -74,7 +74,7 @@ describe.skipIf(!hasRedis || !hasS3)('pictures in a bucket', () => {
     const dataDir = ownFolder()
     const files = await BucketFiles.open(settings(), dataDir)
     const crew = new InlineCrew(join(dataDir, 'outputs'))
-    const hand = await Hand.open({ redis: { url: redis.url, dataDir, lease: { seconds: 2 } }, crew, files })
+    const hand = await Hand.open({ redis: { url: redis.url, dataDir, lease: { seconds: 5 } }, crew, files })
     closing.push(() => hand.close())
     return { hand, dataDir, crew }
   }
@@ -131,7 +131,7 @@ describe.skipIf(!hasRedis || !hasS3)('pictures in a bucket', () => {
     silent.hand.fleet.line.renew = async () => []
     await worker()
     const ended = await queue.ended(job)
-    expect(ended).toMatchObject({ state: 'done', attempts: 2 })
+    expect(ended).toMatchObject({ state: 'done', attempts: 2, error: undefined })
     const keys: string[] = []
     for await (const key of new Bucket(settings()).list('saved/')) keys.push(key)
     const seeds = keys.map((key) => /-(\d+)\.png$/.exec(key)?.[1]).filter((seed) => Number(seed) >= 90)

@@ -22,7 +22,7 @@ let folder: string
 let outputs: string
 let queue: FleetQueue
 let closing: (() => Promise<void>)[]
-const lease = { seconds: 2 }
+const lease = { seconds: 4 }
 
 describe.skipIf(!hasRedis)('a queue of several machines', () => {
   beforeAll(async () => {
@@ -119,7 +119,9 @@ describe.skipIf(!hasRedis)('a queue of several machines', () => {
     expect(error).toMatchObject({ code: 'crashed' })
     expect((error as Error).message).not.toContain('secret')
     const events: string[] = []
-    queue.subscribe(({ kind }) => kind !== 'step' && events.push(kind))
+    queue.subscribe((event) => {
+      if ('job' in event && event.job.title === 'die' && event.kind !== 'step') events.push(event.kind)
+    })
     const before = crew.ran.length
     await expect(runTask(queue, await task('die'))).rejects.toMatchObject({ code: 'crashed' })
     expect(crew.ran.slice(before).map(({ attempt }) => attempt)).toEqual([1, 2])

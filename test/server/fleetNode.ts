@@ -30,6 +30,6 @@ if (role === 'server') {
     workers: ['0', '1'].map((id) => ({ id, arguments: { dataDir } })),
     entry: pathToFileURL(worker),
   })
-  await Hand.open({ redis: { url, dataDir, lease: { seconds: 2 } }, crew, files })
+  await Hand.open({ redis: { url, dataDir, lease: { seconds: 5 } }, crew, files })
   process.stdout.write('working\n')
 }

@@ -92,8 +92,8 @@ export class Bucket {
     await this.#ask('DELETE', key, {}, [404])
   }
 
-  /** Names of all objects that begin so, within the bucket's prefix. */
-  async *list(start: string): AsyncGenerator<string> {
+  /** Names of all objects that begin so, within the bucket's prefix, in their order; those after `after` where given. */
+  async *list(start: string, after?: string): AsyncGenerator<string> {
     let token: string | undefined
     do {
       const query = new URLSearchParams({
@@ -101,6 +101,7 @@ export class Bucket {
         'encoding-type': 'url',
         'max-keys': String(this.#listedAtOnce),
         prefix: this.#prefix + start,
+        ...(after !== undefined && { 'start-after': this.#prefix + after }),
         ...(token !== undefined && { 'continuation-token': token }),
       })
       const text = await (await this.#send(`${this.#base}/?${query}`, 'GET', {}, [])).text()

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { basename, join, relative, resolve, sep } from 'node:path'
+import { join, relative, resolve, sep } from 'node:path'
 import { StudioError } from '../../errors.ts'
 import { numberAfter, placeNumbered, saveWhole } from '../../image/save.ts'
 import type { SavingPlan } from '../crew.ts'
@@ -17,7 +17,7 @@ export class BucketFiles implements JobFiles {
   readonly #bucket: Bucket
   readonly #dataDir: string
   readonly #staging: string
-  /** The next number to try for a directory and basename. */
+  /** One more than the highest number known of a directory and basename. */
   readonly #numbers = new Map<string, number>()
 
   private constructor(bucket: Bucket, dataDir: string, staging: string) {
@@ -53,10 +53,8 @@ export class BucketFiles implements JobFiles {
     }
     let path = join(directory, `${name}.${extension}`)
     if (isNumbered) {
-      const series = `${directory}\0${counted}`
-      const first = this.#numbers.get(series) ?? (await this.#nextNumber(directory, counted))
+      const first = await this.#nextNumber(directory, counted)
       path = await placeNumbered({ directory, basename: counted, decoration: name, extension }, place, first)
-      this.#numbers.set(series, numberAfter([basename(path)], counted))
     } else if (!(await place(path))) await this.#bucket.put(this.#keyOf(path), bytes, id)
     for (const { extension: own, file } of companions) {
       const beside = `${path.slice(0, -extension.length)}${own}`
@@ -107,10 +105,17 @@ export class BucketFiles implements JobFiles {
   }
 
   async #nextNumber(directory: string, counted: string): Promise<number> {
+    const series = `${directory}\0${counted}`
+    const known = this.#numbers.get(series) ?? 0
     const start = `${this.#keyOf(directory)}/`
+    // Numbers of five digits, with zeros before them, are in the order of names: what is known need not be read again.
+    const isOrdered = counted === '' && known > 0 && known < 99_999
+    const after = isOrdered ? start + String(known - 1).padStart(5, '0') : undefined
     const names: string[] = []
-    for await (const key of this.#bucket.list(start)) names.push(key.slice(start.length))
-    return numberAfter(names, counted)
+    for await (const key of this.#bucket.list(start, after)) names.push(key.slice(start.length))
+    const next = Math.max(known, numberAfter(names, counted))
+    this.#numbers.set(series, next)
+    return next
   }
 
   #keyOf(path: string): string {
