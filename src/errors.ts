@@ -17,6 +17,7 @@ export const errorCodes = {
   'not-found': 'a job, picture or page of that id does not exist',
   conflict: 'what is asked for does not fit the state that things are in',
   busy: 'a limit on waiting or recent work is reached; later it will be taken',
+  unreachable: 'a service that this one needs does not answer',
   crashed: 'what computed it broke down or ended unexpectedly',
   unauthorized: 'a name and password, or a token, are missing or wrong',
   forbidden: 'the caller may not do this',

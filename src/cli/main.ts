@@ -16,6 +16,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   lora: async () => (await import('./lora.ts')).loraToolsCommand(),
   measure: async () => (await import('./measure.ts')).measureCommand(),
   train: async () => (await import('./train.ts')).trainCommand(),
+  worker: async () => (await import('./worker.ts')).workerCommand(),
   verify: async () => (await import('./verify.ts')).verifyCommand(),
 }
 

@@ -6,6 +6,15 @@ export function wholeNumber(text: string): number {
   return Number(text)
 }
 
+/** Parses a whole number from `least` on. */
+export function atLeast(least: number): (text: string) => number {
+  return (text) => {
+    const count = wholeNumber(text)
+    if (count < least) throw new InvalidArgumentError(`expected at least ${least}, found ${count}.`)
+    return count
+  }
+}
+
 /** Parses a decimal number for an option. */
 export function decimal(text: string): number {
   const value = text.trim() === '' ? Number.NaN : Number(text)

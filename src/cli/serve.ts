@@ -1,15 +1,14 @@
 import { readFileSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command } from 'commander'
 import { StudioError } from '../errors.ts'
-import type { LogFormat } from '../server/operations/logger.ts'
 import { type Credential, defaultSettings, type ServerSettings } from '../server/settings.ts'
-import { ProcessCrew } from '../worker/processCrew.ts'
+import { addLogOptions, crewOf, type LogOptions, loggerOf } from './crewOptions.ts'
+import { addFleetOptions, type FleetOptions, fleetOf } from './fleetOptions.ts'
 import { explainQuiet, quietOptions } from './launchFlags.ts'
-import { collect, wholeNumber } from './numbers.ts'
+import { atLeast, collect, wholeNumber } from './numbers.ts'
 import { addStudioOptions, type StudioOptions, studioOf } from './studioOptions.ts'
 
-interface ServeOptions extends StudioOptions {
+interface ServeOptions extends StudioOptions, FleetOptions, LogOptions {
   readonly listen?: boolean
   readonly serverName?: string
   readonly port?: number
@@ -33,8 +32,7 @@ interface ServeOptions extends StudioOptions {
   readonly maxQueue: number
   readonly maxQueuePerUser: number
   readonly graceSeconds: number
-  readonly logLevel: string
-  readonly logFormat?: LogFormat
+  readonly cacheDir?: string
 }
 
 const defaultPort = 7860
@@ -60,24 +58,20 @@ export function serveCommand(): Command {
     .option('--gradio-auth-path <file>', 'the same, from a file')
     .option('--cors-allow-origins <origins>', 'web pages that may use the API, by commas', collect)
     .option('--cors-allow-origins-regex <pattern>', 'the same, as a pattern')
-    .option('--max-body-mb <n>', 'the largest request', atLeastOne, 64)
+    .option('--max-body-mb <n>', 'the largest request', atLeast(1), 64)
     .optionsGroup('API:')
     .option('--api-log', 'a line in the log for each call')
     .option('--api-server-stop', 'let clients end the server')
     .option('--add-stop-route', 'the same')
     .option('--a1111-lenient', 'unknown names fall back silently, as they do in stable-diffusion-webui')
     .optionsGroup('Work:')
-    .option('--workers <n>', 'processes that make pictures, each on its share of the cores', atLeastOne, 1)
-    .option('--max-queue <n>', 'jobs that may wait', atLeastOne, 1000)
-    .option('--max-queue-per-user <n>', 'jobs of one user that may wait', atLeastOne, 1000)
+    .option('--workers <n>', 'processes that make pictures, each on its share of the cores', atLeast(0), 1)
+    .option('--max-queue <n>', 'jobs that may wait', atLeast(1), 1000)
+    .option('--max-queue-per-user <n>', 'jobs of one user that may wait', atLeast(1), 1000)
     .option('--grace-seconds <n>', 'how long a job may take to finish when the server is stopped', wholeNumber, 30)
-    .optionsGroup('Log:')
-    .addOption(
-      new Option('--log-level <level>', 'how much is told')
-        .choices(['debug', 'info', 'warn', 'error', 'silent'])
-        .default('info'),
-    )
-    .addOption(new Option('--log-format <format>', 'for people or for programs').choices(['text', 'json']))
+    .option('--cache-dir <folder>', "where the gallery's index lies (default: cache/ of the data folder)")
+  addFleetOptions(command)
+  addLogOptions(command)
   addStudioOptions(command)
   for (const option of quietOptions()) command.addOption(option)
   if (process.env.IGNORE_CMD_ARGS_ERRORS) command.allowUnknownOption().allowExcessArguments()
@@ -86,25 +80,14 @@ export function serveCommand(): Command {
 
 async function run(options: ServeOptions, command: Command): Promise<void> {
   // Other commands neither wait for the server's packages nor let them ask the system about its network.
-  const [{ createLogger }, { startServer }] = await Promise.all([
-    import('../server/operations/logger.ts'),
-    import('../server/start.ts'),
-  ])
-  const logger = createLogger(options.logLevel, options.logFormat ?? (process.stderr.isTTY ? 'text' : 'json'))
+  const [logger, { startServer }] = await Promise.all([loggerOf(options), import('../server/start.ts')])
   const settings = settingsOf(options)
   for (const line of explainQuiet({ ...options })) logger.info(line)
   const exposure = explainExposure(settings)
   if (exposure !== undefined) process.stderr.write(exposure)
 
   const studio = studioOf(options)
-  const threads = options.threads ?? Math.max(1, Math.floor(availableParallelism() / options.workers))
-  const crew = new ProcessCrew({
-    workers: Array.from({ length: options.workers }, (_, i) => ({
-      id: String(i),
-      arguments: { dataDir: studio.dataDir, gpuNoise: studio.gpuNoise, threads },
-    })),
-    log: (message) => logger.warn(message),
-  })
+  const crew = options.workers === 0 ? undefined : crewOf(studio, options, (message) => logger.warn(message))
   let end: (how: 'stop' | 'kill' | 'restart') => void = () => undefined
   const ending = new Promise<'stop' | 'kill' | 'restart'>((resolve) => {
     end = resolve
@@ -113,6 +96,7 @@ async function run(options: ServeOptions, command: Command): Promise<void> {
     settings: { ...settings, flags: { ...command.opts() } },
     studio,
     crew,
+    fleet: await fleetOf(options, studio.dataDir),
     logger,
     limits: { queued: options.maxQueue, queuedPerUser: options.maxQueuePerUser },
     graceSeconds: options.graceSeconds,
@@ -159,6 +143,7 @@ function settingsOf(options: ServeOptions): ServerSettings {
     canBeStopped: options.apiServerStop === true || options.addStopRoute === true,
     logsApiCalls: options.apiLog === true,
     keepAliveSeconds: options.timeoutKeepAlive,
+    cacheDir: options.cacheDir,
     limits: { ...defaultSettings.limits, bodyBytes: options.maxBodyMb * 2 ** 20 },
   }
 }
@@ -218,10 +203,4 @@ function textOf(path: string, flag: string): string {
   } catch (cause) {
     throw new StudioError('missing-file', `${flag}: ${path} cannot be read`, { cause, field: flag })
   }
-}
-
-function atLeastOne(text: string): number {
-  const count = wholeNumber(text)
-  if (count < 1) throw new InvalidArgumentError(`expected at least 1, found ${count}.`)
-  return count
 }

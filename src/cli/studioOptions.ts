@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type Command, Option } from 'commander'
 import { openStudio, type Studio } from '../pipeline/studio.ts'
-import { wholeNumber } from './numbers.ts'
+import { atLeast } from './numbers.ts'
 
 /** Options of every command that opens a data folder. */
 export interface StudioOptions {
@@ -24,7 +24,7 @@ export function addStudioOptions(command: Command): Command {
         .default(defaultDataDir, 'data/ beside the program')
         .helpGroup(group),
     )
-    .addOption(new Option('--threads <n>', 'threads to compute with').argParser(threadCount).helpGroup(group))
+    .addOption(new Option('--threads <n>', 'threads to compute with').argParser(atLeast(1)).helpGroup(group))
     .addOption(
       new Option(
         '--use-cpu <parts>',
@@ -39,10 +39,4 @@ export function studioOf({ dataDir, threads, useCpu }: StudioOptions): Studio {
     gpuNoise: useCpu === 'all' ? 'cpu' : 'nv',
     ...(threads === undefined ? {} : { threads }),
   })
-}
-
-function threadCount(text: string): number {
-  const count = wholeNumber(text)
-  if (count < 1) throw new InvalidArgumentError(`expected at least 1, found ${count}.`)
-  return count
 }

@@ -68,11 +68,20 @@ const shortestIndexed = 3
 export class Gallery {
   readonly #database: Database
   readonly #roots: () => readonly string[]
+  readonly #deleted: (path: string) => Promise<void>
 
-  /** `roots` are the folders whose pictures are shown; nothing outside them is ever read. */
-  constructor(path: string, roots: () => readonly string[]) {
+  /**
+   * `roots` are the folders whose pictures are shown; nothing outside them is ever read. `deleted` is told of files
+   * that are about to go, where they are kept elsewhere too.
+   */
+  constructor(
+    path: string,
+    roots: () => readonly string[],
+    deleted: (path: string) => Promise<void> = async () => undefined,
+  ) {
     this.#database = new Database(path, layout)
     this.#roots = roots
+    this.#deleted = deleted
   }
 
   get roots(): readonly string[] {
@@ -157,8 +166,10 @@ export class Gallery {
   /** Deletes a picture and the text beside it. */
   async delete(id: string): Promise<void> {
     const { path } = await this.file(id)
-    await rm(path, { force: true })
-    await rm(path.replace(/\.[^.]+$/, '.txt'), { force: true })
+    for (const each of [path, path.replace(/\.[^.]+$/, '.txt')]) {
+      await this.#deleted(each)
+      await rm(each, { force: true })
+    }
     this.forget(path)
   }
 

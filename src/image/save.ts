@@ -21,9 +21,14 @@ export interface NumberedFile {
 
 /** One more than the highest number that files of this basename begin with; 0 in an empty or missing directory. */
 export async function nextNumber(directory: string, basename: string): Promise<number> {
+  return numberAfter(await readdir(directory).catch(() => []), basename)
+}
+
+/** One more than the highest number that names of this basename begin with. */
+export function numberAfter(names: Iterable<string>, basename: string): number {
   const prefix = basename === '' ? '' : `${basename}-`
   let highest = -1
-  for (const name of await readdir(directory).catch(() => [])) {
+  for (const name of names) {
     const digits = name.startsWith(prefix) ? /^(\d{1,15})(?=[-.]|$)/.exec(name.slice(prefix.length))?.[1] : undefined
     if (digits !== undefined) highest = Math.max(highest, Number(digits))
   }
@@ -43,12 +48,13 @@ export async function saveNumbered(file: NumberedFile, bytes: Uint8Array | strin
   )
 }
 
-/** Offers paths under the next free numbers until `place` has taken one, and returns that. */
+/** Offers paths under the numbers from `from`, or the next free one, until `place` has taken one, and returns that. */
 export async function placeNumbered(
   { directory, basename, decoration, extension }: NumberedFile,
   place: (path: string) => Promise<boolean>,
+  from?: number,
 ): Promise<string> {
-  const first = await nextNumber(directory, basename)
+  const first = from ?? (await nextNumber(directory, basename))
   for (let number = first; number < first + attempts; number++) {
     const counter = basename === '' ? String(number).padStart(5, '0') : `${basename}-${String(number).padStart(4, '0')}`
     const stem = decoration === '' ? counter : `${counter}-${decoration}`

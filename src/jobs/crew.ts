@@ -52,8 +52,8 @@ export interface Crew {
   begin(reports: CrewReports): void
   /** Gives an idle worker a job. */
   assign(workerId: string, work: Work): void
-  /** Passes an order on to a busy worker. */
-  order(workerId: string, order: Order): void
+  /** Passes an order on to a worker, where it still runs this job. */
+  order(workerId: string, jobId: string, order: Order): void
   /** Ends all workers, whatever they do. */
   close(): Promise<void>
 }
@@ -63,7 +63,7 @@ export interface CrewReports {
   /** A worker waits for a job. */
   idle(workerId: string): void
   /** In the order in which it happened. */
-  report(jobId: string, report: Report): void
+  report(workerId: string, jobId: string, report: Report): void
   /** A worker died while it ran this job; a new one is on its way. */
-  died(jobId: string, reason: string): void
+  died(workerId: string, jobId: string, reason: string): void
 }

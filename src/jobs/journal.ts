@@ -1,39 +1,11 @@
 import { deserialize, serialize } from 'node:v8'
 import { StudioError } from '../errors.ts'
 import { Database, type Migrations, type Row, type Value } from '../files/database.ts'
+import type { Entry } from './entry.ts'
 import type { EndState, JobError, JobState } from './job.ts'
+import type { Claim } from './publish.ts'
 import type { JobFilter } from './queue.ts'
 import type { ResultOf, Task, TaskKind } from './task.ts'
-
-/** A job as it is written down. */
-export interface Entry {
-  readonly id: string
-  readonly kind: TaskKind
-  readonly state: JobState
-  readonly user: string
-  readonly tag: string | undefined
-  readonly title: string
-  readonly priority: number
-  /** Where it stands among jobs of its priority. */
-  readonly place: number
-  readonly checkpoint: string | undefined
-  /** How much work it is, in any unit that all jobs share. */
-  readonly cost: number
-  readonly isForgotten: boolean
-  readonly submittedAt: Date
-  readonly startedAt: Date | undefined
-  readonly endedAt: Date | undefined
-  readonly attempts: number
-  /** Attempts that ended with the death of the worker. */
-  readonly crashes: number
-  readonly error: JobError | undefined
-}
-
-/** A place that a picture of a running job has taken or is about to take. */
-export interface Claim {
-  readonly file: string
-  readonly path: string
-}
 
 const layout: Migrations = [
   `CREATE TABLE jobs (

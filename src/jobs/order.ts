@@ -1,3 +1,5 @@
+import { StudioError } from '../errors.ts'
+
 /** A waiting job, as far as its turn goes. */
 export interface Waiting {
   readonly id: string
@@ -25,8 +27,19 @@ export class TurnOrder<J extends Waiting> {
   readonly #users = new Map<string, J[]>()
   /** The number of the turn that a user had last. */
   readonly #lastTurn = new Map<string, number>()
-  #turn = 0
+  #turn: number
   #size = 0
+
+  /** `turns` are those that users had before. */
+  constructor(turns: Iterable<readonly [string, number]> = []) {
+    for (const [user, turn] of turns) this.#lastTurn.set(user, turn)
+    this.#turn = Math.max(0, ...this.#lastTurn.values())
+  }
+
+  /** The number of the turn that was given last. */
+  get turn(): number {
+    return this.#turn
+  }
 
   get size(): number {
     return this.#size
@@ -126,4 +139,16 @@ export class TurnOrder<J extends Waiting> {
 
 function isBefore(a: Waiting, b: Waiting): boolean {
   return a.priority !== b.priority ? a.priority > b.priority : a.place < b.place
+}
+
+/** The place of a waiting job that is to go before another one, or last, among those of its priority. */
+export function placeBefore(waiting: readonly Waiting[], job: Waiting, next: Waiting | undefined): number {
+  if (next && next.priority !== job.priority) {
+    throw new StudioError('conflict', `jobs ${job.id} and ${next.id} differ in priority`)
+  }
+  const line = waiting.filter(({ id, priority }) => id !== job.id && priority === job.priority)
+  const places = line.map(({ place }) => place).sort((a, b) => a - b)
+  const at = next ? places.indexOf(next.place) : places.length
+  const below = places[at - 1] ?? (next?.place ?? job.place) - 2
+  return next ? (below + next.place) / 2 : Math.max(below + 1, job.place)
 }

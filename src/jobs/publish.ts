@@ -2,17 +2,26 @@ import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { placeFile, placeNumbered, saveWhole } from '../image/save.ts'
 import type { SavingPlan } from './crew.ts'
-import type { Claim } from './journal.ts'
+
+/** A place that a picture of a running job has taken or is about to take. */
+export interface Claim {
+  readonly file: string
+  readonly path: string
+}
 
 /**
  * Saves a file of a job's folder for good. Each path that is tried is claimed before anything can be there: so a job
  * that has to start over knows what its former attempt may have left.
  */
-export async function publish(plan: SavingPlan, folder: string, claim: (path: string) => void): Promise<string> {
+export async function publish(
+  plan: SavingPlan,
+  folder: string,
+  claim: (path: string) => void | Promise<void>,
+): Promise<string> {
   const { directory, basename, name, extension, isNumbered, companions } = plan
   const source = join(folder, plan.file)
   const place = async (path: string) => {
-    claim(path)
+    await claim(path)
     return placeFile(source, path)
   }
   let path: string

@@ -16,6 +16,7 @@ export const statuses: Readonly<Record<ErrorCode, number>> = {
   'not-found': 404,
   conflict: 409,
   busy: 429,
+  unreachable: 503,
   crashed: 500,
   unauthorized: 401,
   forbidden: 403,

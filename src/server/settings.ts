@@ -28,6 +28,8 @@ export interface ServerSettings {
   readonly logsApiCalls: boolean
   readonly keepAliveSeconds: number
   readonly limits: RequestLimits
+  /** Where the server keeps what it can make anew, such as thumbnails; undefined for the data folder's `cache`. */
+  readonly cacheDir: string | undefined
   /** Every launch flag by A1111's name, for `/sdapi/v1/cmd-flags`. */
   readonly flags: Readonly<Record<string, unknown>>
 }
@@ -59,5 +61,6 @@ export const defaultSettings: ServerSettings = {
   logsApiCalls: false,
   keepAliveSeconds: 30,
   limits: { bodyBytes: 64 * 2 ** 20, jsonDepth: 64, bodySeconds: 120, failedSignIns: 20 },
+  cacheDir: undefined,
   flags: {},
 }

@@ -5,19 +5,16 @@ import { StudioError } from '../errors.ts'
 import { follow } from '../gallery/follow.ts'
 import { Gallery } from '../gallery/gallery.ts'
 import { scan } from '../gallery/scan.ts'
-import type { Crew } from '../jobs/crew.ts'
-import { LocalQueue } from '../jobs/localQueue.ts'
-import type { QueueLimits } from '../jobs/queue.ts'
 import type { Studio } from '../pipeline/studio.ts'
 import { createApp } from './app.ts'
+import { openQueue, type QueueParts } from './openQueue.ts'
 import type { Services } from './services.ts'
 import type { ServerSettings } from './settings.ts'
 
-export interface ServerParts {
+export interface ServerParts extends Pick<QueueParts, 'crew' | 'limits'> {
   readonly settings: ServerSettings
   readonly studio: Studio
-  readonly crew: Crew
-  readonly limits: QueueLimits
+  readonly fleet?: QueueParts['fleet']
   readonly logger: Logger
   /** How long what runs may take to finish when the server is stopped. */
   readonly graceSeconds: number
@@ -34,13 +31,22 @@ export interface RunningServer {
 
 /** Opens queue and gallery of the data folder, and listens. */
 export async function startServer(parts: ServerParts): Promise<RunningServer> {
-  const { settings, studio, crew, limits, logger, graceSeconds, shutDown } = parts
+  const { settings, studio, crew, limits, fleet, logger, graceSeconds, shutDown } = parts
   const stop = new AbortController()
-  const gallery = new Gallery(join(studio.dataDir, 'cache', 'gallery.sqlite'), () => outputFolders(studio))
+  const cacheDir = settings.cacheDir ?? join(studio.dataDir, 'cache')
+  const gallery = new Gallery(
+    join(cacheDir, 'gallery.sqlite'),
+    () => outputFolders(studio),
+    async (path) => fleet?.files.deleted(path),
+  )
   const log = (message: string, error: unknown) => logger.error(error instanceof Error ? error : { error }, message)
-  const queue = await LocalQueue.open({ folder: join(studio.dataDir, 'jobs'), crew, limits, log })
+  const queue = await openQueue({ dataDir: studio.dataDir, crew, limits, fleet, log })
   follow(queue, gallery, log)
-  scan(gallery, stop.signal).catch((error) => log('the gallery could not be read', error))
+  const bringUpToDate = async () => {
+    await fleet?.files.fetchAllSaved(stop.signal)
+    await scan(gallery, stop.signal)
+  }
+  bringUpToDate().catch((error) => log('the gallery could not be read', error))
 
   const app = await createApp({ queue, studio, gallery, settings, shutDown }, logger)
   const close = async () => {

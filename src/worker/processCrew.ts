@@ -107,7 +107,7 @@ export class ProcessCrew implements Crew {
     if (message.kind === 'unfit') this.#log(`worker ${member.spec.id} cannot work: ${message.message}`)
     else if (message.kind === 'report') {
       if (message.report.kind === 'done') member.deaths = 0
-      this.#reports?.report(message.jobId, message.report)
+      this.#reports?.report(member.spec.id, message.jobId, message.report)
     } else {
       member.state = 'idle'
       member.checkpoint = message.checkpoint
@@ -126,7 +126,7 @@ export class ProcessCrew implements Crew {
     member.deaths++
     this.#log(`worker ${spec.id} ended (${reason}); it is started again in ${pause} s`)
     member.restart = setTimeout(() => this.#start(member), pause * 1000)
-    if (jobId !== undefined) this.#reports?.died(jobId, reason)
+    if (jobId !== undefined) this.#reports?.died(spec.id, jobId, reason)
   }
 
   assign(workerId: string, work: Work): void {
@@ -137,9 +137,9 @@ export class ProcessCrew implements Crew {
     this.#send(member, { kind: 'run', ...work })
   }
 
-  order(workerId: string, order: Order): void {
+  order(workerId: string, jobId: string, order: Order): void {
     const member = this.#member(workerId)
-    if (member.jobId !== undefined) this.#send(member, { kind: 'order', jobId: member.jobId, order })
+    if (member.jobId === jobId) this.#send(member, { kind: 'order', jobId, order })
   }
 
   /** A message that a dying worker does not take is answered by its death. */

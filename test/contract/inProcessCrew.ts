@@ -24,17 +24,17 @@ export class InProcessCrew implements Crew {
     setImmediate(() => reports.idle('0'))
   }
 
-  assign(_: string, work: Work): void {
+  assign(id: string, work: Work): void {
     const job = newJob(work.jobId)
     this.#job = job
-    runWork(this.#runners, work, job, (report) => this.#reports?.report(work.jobId, report)).finally(() => {
+    runWork(this.#runners, work, job, (report) => this.#reports?.report(id, work.jobId, report)).finally(() => {
       this.#job = undefined
-      this.#reports?.idle('0')
+      this.#reports?.idle(id)
     })
   }
 
-  order(_: string, order: Order): void {
-    if (this.#job) obey(this.#job, order)
+  order(_: string, jobId: string, order: Order): void {
+    if (this.#job?.jobId === jobId) obey(this.#job, order)
   }
 
   async close(): Promise<void> {

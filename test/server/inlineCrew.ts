@@ -51,19 +51,19 @@ export class InlineCrew implements Crew {
     let isDead = false
     const runners = stubRunners(this.#outputs, () => {
       isDead = true
-      this.#reports?.died(work.jobId, 'SIGKILL')
+      this.#reports?.died(workerId, work.jobId, 'SIGKILL')
     })
     runWork(runners, work, job, (report) => {
-      if (!isDead) this.#reports?.report(work.jobId, report)
+      if (!isDead) this.#reports?.report(workerId, work.jobId, report)
     }).finally(() => {
       Object.assign(member, { state: 'idle', job: undefined })
       this.#reports?.idle(workerId)
     })
   }
 
-  order(workerId: string, order: Order): void {
+  order(workerId: string, jobId: string, order: Order): void {
     const { job } = this.#member(workerId)
-    if (job) obey(job, order)
+    if (job?.jobId === jobId) obey(job, order)
   }
 
   async close(): Promise<void> {

@@ -82,6 +82,11 @@ test.each([
   [['--port', 'many'], /expected a whole number/],
   [['--api-auth', 'nobody'], /expected NAME:PASSWORD/],
   [['--tls-keyfile', 'key.pem'], /each needs the other/],
+  [['--workers', '0'], /without --queue nobody would do the work/],
+  [['--images', 's3://pictures'], /--images: means something with --queue only/],
+  [['--queue', 'http://127.0.0.1'], /--queue: expected redis/],
+  [['--queue', 'redis://127.0.0.1:1'], /the queue cannot be reached/],
+  [['worker'], /--queue: expected the address/],
 ])('%j is refused with a reason', async (args, reason) => {
   const stderr = await new Promise<string>((resolve) => {
     execFile(webui, args, { env: { ...process.env, ATHANOR_DATA_DIR: data.path } }, (_, __, text) => resolve(text))

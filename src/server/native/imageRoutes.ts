@@ -23,7 +23,11 @@ const thumbnailSide = 320
 const binary = Type.Unsafe({ type: 'string', format: 'binary' })
 
 /** The gallery: pictures that were saved, found by what they say about themselves. */
-export const imageRoutes: FastifyPluginAsyncTypebox<NativeServices> = async (app, { gallery, studio, wire }) => {
+export const imageRoutes: FastifyPluginAsyncTypebox<NativeServices> = async (
+  app,
+  { gallery, studio, settings, wire },
+) => {
+  const cacheDir = settings.cacheDir ?? join(studio.dataDir, 'cache')
   const tags = ['images']
 
   app.get(
@@ -121,7 +125,7 @@ export const imageRoutes: FastifyPluginAsyncTypebox<NativeServices> = async (app
     async ({ params: { id } }, reply) => {
       const { path } = await gallery.file(id)
       const { mtimeMs } = await stat(path)
-      const kept = join(studio.dataDir, 'cache', 'thumbnails', `${id}-${Math.round(mtimeMs)}.webp`)
+      const kept = join(cacheDir, 'thumbnails', `${id}-${Math.round(mtimeMs)}.webp`)
       const bytes = await readFile(kept).catch(async () => {
         const made = await thumbnail(await readFile(path), thumbnailSide)
         await saveWhole(kept, made)
