@@ -39,6 +39,8 @@ import { limitWeightNorms } from './weightNorms.ts'
 export type LoraEvent =
   | { readonly kind: 'plan'; readonly lines: readonly string[] }
   | { readonly kind: 'caching'; readonly done: number; readonly total: number }
+  /** The folder that the event files are in. */
+  | { readonly kind: 'logging'; readonly folder: string }
   | { readonly kind: 'resumed'; readonly epoch: number; readonly step: number }
   | StepEvent
   | {
@@ -229,6 +231,7 @@ class Training {
     const logFolder = this.#logFolder()
     const events = openEventFile(logFolder, this.#state.step + 1)
     const log = openStepLog(join(logFolder, 'steps.jsonl'), this.#state.step)
+    yield { kind: 'logging', folder: logFolder }
     let before = performance.now()
     for await (const done of train(this.#task(), this.#state, totalSteps, {
       accumulation: (step) => this.#partsOf(step),
