@@ -1,5 +1,6 @@
-import { measure } from '../dataset/quality/measures.ts'
+import { colourSide, meanSaturation, measuredSide, shrunkTo } from '../dataset/quality/measures.ts'
 import { toL } from '../image/channels.ts'
+import { laplacianVariance } from '../image/edges.ts'
 import type { Rgb8 } from '../image/picture.ts'
 import { copyDifference, nearestDifferences } from '../metrics/copies.ts'
 import type { Evaluator } from '../metrics/evaluator.ts'
@@ -119,8 +120,12 @@ export function shown(prompt: string, ...words: readonly string[]): string {
 /** Detail by the variance of the Laplacian, colour by HSV's saturation, contrast by the deviation of grey. */
 function looksOf(pictures: readonly Rgb8[]): Looks {
   const all = pictures.map((picture) => {
-    const { sharpness, saturation } = measure(picture)
-    return { detail: sharpness, saturation, contrast: deviation(toL(picture).data) }
+    const grey = toL(picture)
+    return {
+      detail: laplacianVariance(shrunkTo(grey, measuredSide)),
+      saturation: meanSaturation(shrunkTo(picture, colourSide)),
+      contrast: deviation(grey.data),
+    }
   })
   // One is added so that an empty picture has a logarithm.
   const geometric = (of: (looks: Looks) => number) => Math.exp(mean(all.map((looks) => Math.log(1 + of(looks))))) - 1

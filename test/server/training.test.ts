@@ -88,7 +88,8 @@ test(
     )
     expect(planned.body.changes[0]).toEqual({ name: first!.name, before, after: `zkz, ${before}` })
     expect((await ask<WireDataset>('GET', '/datasets/foo')).body.pictures[0]!.caption).toBe(before)
-    await ask('POST', '/datasets/foo/tags', { ...edit, save: true })
+    const saved = await ask<{ isSaved: boolean }>('POST', '/datasets/foo/tags', { ...edit, save: true })
+    expect([saved.status, saved.body.isSaved], JSON.stringify(saved.body)).toEqual([200, true])
     expect((await ask<WireDataset>('GET', '/datasets/foo')).body.pictures[0]!.caption).toBe(`zkz, ${before}`)
     const undone = await ask<WireDataset>('POST', '/datasets/foo/tags/undo')
     expect(undone.body.pictures[0]!.caption).toBe(before)
@@ -120,13 +121,13 @@ test(
 
 test.each([
   [{ train_data_dir: '../../etc' }, 422, 'train_data_dir'],
-  [{ train_data_dir: 'nothing' }, 404, undefined],
+  [{ train_data_dir: 'nothing' }, 404, 'train_data_dir'],
   [{ output_dir: '/tmp' }, 403, 'output_dir'],
   [{ sample_prompts: '/etc/passwd' }, 403, 'sample_prompts'],
   [{ output_name: '../x' }, 422, 'output_name'],
   [{ resume: '..' }, 422, 'resume'],
-  [{ pretrained_model_name_or_path: '/etc/passwd' }, 404, 'pretrained_model_name_or_path'],
-  [{ network_dimm: 4 }, 404, 'network_dimm'],
+  [{ pretrained_model_name_or_path: '/etc/passwd' }, 422, 'pretrained_model_name_or_path'],
+  [{ network_dimm: 4 }, 422, 'network_dimm'],
   [{ network_dim: 'many' }, 422, 'network_dim'],
 ])('%o is refused before anything starts', async (wrong, status, field) => {
   const reply = await ask<ErrorReply>('POST', '/runs', { parameters: { ...parameters, ...wrong } })
@@ -177,8 +178,9 @@ test(
     other.stop(id)
     const stopped = await until(id, ({ state }) => state !== 'running')
     expect([stopped.state, stopped.error]).toEqual(['stopped', null])
-    expect(stopped.saved).toContain('foo.safetensors')
-    expect(readdirSync(join(dataDir, 'models', 'Lora'))).toContain('foo.safetensors')
+    const name = `foo-step${String(stopped.progress!.step).padStart(8, '0')}`
+    expect(stopped.saved).toEqual([`${name}.safetensors`, `${name}-state`])
+    expect(readdirSync(join(dataDir, 'models', 'Lora'))).toContain(`${name}.safetensors`)
 
     const { body } = await ask<WireRunCurves>('GET', `/runs/${id}`)
     const average = body.curves.find(({ tag }) => tag === 'loss/average')!
@@ -214,7 +216,7 @@ test(
       parameters: { ...parameters, output_name: 'killed', max_train_steps: 100_000 },
     })
     await until(body.id, ({ state }) => state === 'running')
-    await ask('POST', `/runs/${body.id}/cancel`, { now: true })
+    await ask('POST', `/runs/${body.id}/cancel?now=true`)
     const ended = await until(body.id, ({ state }) => state !== 'running')
     expect(ended.state).toBe('lost')
     expect(ended.error).toMatchObject({ code: 'crashed' })

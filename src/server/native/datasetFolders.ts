@@ -22,10 +22,10 @@ export class DatasetFolders {
   }
 
   /** The folder of a set that is there. */
-  find(name: string): string {
-    const path = this.place(name, 'id')
+  find(name: string, field = 'id'): string {
+    const path = this.place(name, field)
     if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return path
-    throw new StudioError('not-found', `there is no set of pictures "${name}"`)
+    throw new StudioError('not-found', `there is no set of pictures "${name}"`, { field })
   }
 
   /** Where a set of a name is, or would be. */

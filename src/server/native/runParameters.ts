@@ -43,7 +43,7 @@ export function parametersOf(
   )
   change('vae', (name) => library.vae(name, library.checkpoint('', 'vae').entry, true, 'vae') ?? '')
   change('network_weights', (name) => library.network(name, 'network_weights'))
-  for (const name of ['train_data_dir', 'reg_data_dir']) change(name, (set) => datasets.find(set))
+  for (const name of ['train_data_dir', 'reg_data_dir']) change(name, (set) => datasets.find(set, name))
   change('output_name', (name) => checkedName(name, 'output_name'))
   for (const name of ['log_prefix', 'caption_extension', 'caption_extention']) {
     change(name, (text) => {

@@ -95,13 +95,13 @@ export const runRoutes: FastifyPluginAsyncTypebox<NativeServices> = async (app, 
         tags,
         summary: 'Stop a training after the step at work, with what it has learnt saved',
         params: Id,
-        body: Type.Optional(
-          Type.Object({ now: Type.Optional(Type.Boolean({ description: 'End its process at once, saving nothing' })) }),
-        ),
+        querystring: Type.Object({
+          now: Type.Optional(Type.Boolean({ description: 'End its process at once, saving nothing' })),
+        }),
         response: { 200: ref(RunSchema), ...errors(404, 409, 422) },
       },
     },
-    async ({ params: { id }, body }) => wire(runs.stop(id, body?.now === true)),
+    async ({ params: { id }, query: { now = false } }) => wire(runs.stop(id, now)),
   )
 
   app.delete(
