@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -28,6 +28,12 @@ const parameters = {
 let server: TestServer
 beforeAll(async () => {
   server = await testServer()
+  const folder = join(server.studio.dataDir, 'datasets', 'foo', '2_foo style')
+  mkdirSync(folder, { recursive: true })
+  for (const stem of ['img00', 'img01', 'img02']) {
+    for (const extension of ['.png', '.txt'])
+      copyFileSync(join(pictures, stem + extension), join(folder, stem + extension))
+  }
 })
 afterAll(() => server.close())
 
@@ -62,16 +68,16 @@ test(
   'a set is made of pictures that are sent, edited, judged and cut',
   async () => {
     const made = await ask<WireDataset>('POST', '/datasets', {
-      ...{ id: 'foo', repeats: 2, subject: 'foo style' },
+      ...{ id: 'sent', repeats: 2, subject: 'foo style' },
       pictures: ['img00', 'img01', 'img02'].map(picture),
     })
     expect(made.status, JSON.stringify(made.body)).toBe(201)
     expect(made.body.pictures.map(({ name, repeats }) => [name, repeats])).toEqual(
       ['img00', 'img01', 'img02'].map((stem) => [`2_foo style/${stem}.png`, 2]),
     )
-    expect((await ask<{ datasets: string[] }>('GET', '/datasets')).body.datasets).toContain('foo')
+    expect((await ask<{ datasets: string[] }>('GET', '/datasets')).body.datasets).toEqual(['foo', 'sent'])
     const again = await ask<ErrorReply>('POST', '/datasets', {
-      id: 'foo',
+      id: 'sent',
       repeats: 2,
       subject: 'foo style',
       pictures: [picture('img00')],
@@ -83,38 +89,38 @@ test(
     const edit = { edits: [{ edit: 'trigger', word: 'zkz' }] }
     const planned = await ask<{ changes: { name: string; before: string; after: string }[] }>(
       'POST',
-      '/datasets/foo/tags',
+      '/datasets/sent/tags',
       edit,
     )
     expect(planned.body.changes[0]).toEqual({ name: first!.name, before, after: `zkz, ${before}` })
-    expect((await ask<WireDataset>('GET', '/datasets/foo')).body.pictures[0]!.caption).toBe(before)
-    const saved = await ask<{ isSaved: boolean }>('POST', '/datasets/foo/tags', { ...edit, save: true })
+    expect((await ask<WireDataset>('GET', '/datasets/sent')).body.pictures[0]!.caption).toBe(before)
+    const saved = await ask<{ isSaved: boolean }>('POST', '/datasets/sent/tags', { ...edit, save: true })
     expect([saved.status, saved.body.isSaved], JSON.stringify(saved.body)).toEqual([200, true])
-    expect((await ask<WireDataset>('GET', '/datasets/foo')).body.pictures[0]!.caption).toBe(`zkz, ${before}`)
-    const undone = await ask<WireDataset>('POST', '/datasets/foo/tags/undo')
+    expect((await ask<WireDataset>('GET', '/datasets/sent')).body.pictures[0]!.caption).toBe(`zkz, ${before}`)
+    const undone = await ask<WireDataset>('POST', '/datasets/sent/tags/undo')
     expect(undone.body.pictures[0]!.caption).toBe(before)
 
     const report = await ask<{ grade: string; pictures: { name: string; verdicts: { check: string }[] }[] }>(
       'POST',
-      '/datasets/foo/report',
+      '/datasets/sent/report',
       { resolution: { width: 64, height: 64 } },
     )
     expect(report.status, JSON.stringify(report.body)).toBe(200)
     expect(report.body.pictures.map(({ name }) => name)).toEqual(made.body.pictures.map(({ name }) => name))
 
-    const excluded = await ask<WireDataset>('POST', '/datasets/foo/exclude', {
+    const excluded = await ask<WireDataset>('POST', '/datasets/sent/exclude', {
       pictures: [first!.name],
       reason: 'blurry',
     })
     expect(excluded.body.pictures[0]!.excluded).toBe('blurry')
-    const cut = await ask<{ dataset: WireDataset }>('POST', '/datasets/foo/crop', {
-      into: 'foo-64',
+    const cut = await ask<{ dataset: WireDataset }>('POST', '/datasets/sent/crop', {
+      into: 'sent-64',
       size: { width: 64, height: 64 },
     })
     expect(cut.status, JSON.stringify(cut.body)).toBe(201)
     expect(cut.body.dataset.pictures).toHaveLength(2)
-    expect((await ask<ErrorReply>('POST', '/datasets/foo/crop', { into: 'foo-64' })).status).toBe(409)
-    expect((await ask<WireDataset>('POST', '/datasets/foo/include', {})).body.pictures[0]!.excluded).toBeNull()
+    expect((await ask<ErrorReply>('POST', '/datasets/sent/crop', { into: 'sent-64' })).status).toBe(409)
+    expect((await ask<WireDataset>('POST', '/datasets/sent/include', {})).body.pictures[0]!.excluded).toBeNull()
   },
   patienceMs,
 )
