@@ -1,12 +1,11 @@
+import { z } from 'zod'
 import { artSets, names } from './emoji/artSets.ts'
 import { isCaptioned, type TrainingRow } from './trainingRow.ts'
 
 /** What a model owes to others: a package, its licence and whose work it is. */
-export interface Source {
-  readonly package: string
-  readonly licence: string
-  readonly author: string
-}
+export const sourceSchema = z.object({ package: z.string(), licence: z.string(), author: z.string() }).readonly()
+
+export type Source = z.output<typeof sourceSchema>
 
 /** The packages that training on these rows learns from; none where pictures came with captions of their own. */
 export function sourcesOf(rows: readonly TrainingRow[]): readonly Source[] {

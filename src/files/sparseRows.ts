@@ -1,6 +1,7 @@
 import { bytesPer } from '../tensor/dtype.ts'
+import type { Tensor } from '../tensor/tensor.ts'
 import { badFile } from './badFile.ts'
-import { readBytes } from './readWeight.ts'
+import { readBytes, readWeight } from './readWeight.ts'
 import type { WeightEntry, WeightFile } from './weights.ts'
 
 /**
@@ -31,6 +32,19 @@ export function sparseRows(
     entries: [{ ...table, name: `${table.name}.rows` }, idEntry],
     metadata: [metadataKey, JSON.stringify({ [table.name]: rows })],
   }
+}
+
+/** The rows of a table that are not all zeros, and their numbers. */
+export function rowsInUse(table: WeightEntry): { readonly stored: Tensor; readonly ids: Int32Array } {
+  const { shape, data } = readWeight(table)
+  const [rows, width] = shape as [number, number]
+  const ids: number[] = []
+  for (let row = 0; row < rows; row++) {
+    if (data.subarray(row * width, (row + 1) * width).some((x) => x !== 0)) ids.push(row)
+  }
+  const stored = new Float32Array(ids.length * width)
+  for (const [i, row] of ids.entries()) stored.set(data.subarray(row * width, (row + 1) * width), i * width)
+  return { stored: { shape: [ids.length, width], data: stored }, ids: Int32Array.from(ids) }
 }
 
 /** The file with its sparse tables whole. Their bytes are put together when somebody asks for them. */

@@ -60,9 +60,17 @@ export const gelu = (x: Value) => one('Gelu', [x], {})
 /** x · σ(alpha · x): SiLU for alpha 1, CLIP's approximation of GELU for 1.702. A `com.microsoft` operator. */
 export const quickGelu = (x: Value, alpha: number) => one('QuickGelu', [x], { alpha })
 
-/** A convolution with blocked picture and weight; like its neighbours, for the runtime floor. */
-export const blockedConv = (x: Value, weight: Value, bias: Value | null, params: ConvParams) =>
-  one('BlockedConv', [x, weight, bias], params)
+/**
+ * A convolution with blocked picture and weight, added to `sum`, a blocked picture of the result's shape; like its
+ * neighbours, for the runtime floor.
+ */
+export const blockedConv = (
+  x: Value,
+  weight: Value,
+  bias: Value | null,
+  params: ConvParams,
+  sum: Value | null = null,
+) => one('BlockedConv', sum ? [x, weight, bias, sum] : [x, weight, bias], params)
 
 /** A picture with its channels in the runtime's blocks. */
 export const reorderInput = (x: Value) => one('ReorderInput', [x], {})

@@ -65,7 +65,12 @@ const shapes: { readonly [Op in OpName]: Infer<Op> } = {
     return [{ type: x.type, shape: [x.shape[0]!, weight.shape[0]!] }]
   },
   Conv: conv,
-  BlockedConv: conv,
+  BlockedConv(inputs, params, fail) {
+    const [y] = conv(inputs, params, fail)
+    const sum = inputs[3]
+    if (sum && !sameDims(sum.shape, y!.shape)) fail(`the sum is ${shapeText(sum.shape)}, not ${shapeText(y!.shape)}`)
+    return [y!]
+  },
   LayerNormalization(inputs, _, fail) {
     const [x, scale, bias] = need(inputs, 3, fail)
     for (const affine of [scale!, bias!]) {

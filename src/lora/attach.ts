@@ -1,5 +1,5 @@
-import { mulDims, symbol } from '../graph/dim.ts'
-import { add, conv, matmul, reshape, transpose } from '../graph/ops.ts'
+import { symbol } from '../graph/dim.ts'
+import { add, conv, matmul, mul, reshape, transpose } from '../graph/ops.ts'
 import type { Graph, Value } from '../graph/value.ts'
 import type { Adapter, LayerSite } from '../nn/scope.ts'
 import type { Feed } from '../runtime/session.ts'
@@ -18,18 +18,21 @@ export function reachOf({ branches }: NetworkPlan): Reach {
 }
 
 /**
- * Puts a low-rank branch beside each layer in reach: y + x·D·U, both matrices inputs of the graph. U has a dimension
- * for the batch, so that every row has strengths of its own: they are multiplied into the small matrix beforehand
- * rather than into the layer's many points. `branchSites` and `branchFeeds` tell what to feed.
+ * Puts a low-rank branch beside each layer in reach: y + (x·D)·s·U, all three inputs of the graph. The strengths s are
+ * numbers of every row of the batch and every rank, so that rows and networks have their own: they are multiplied into
+ * the few low-rank numbers of a point. `branchSites` and `branchFeeds` tell what to feed.
  */
 export function attachBranches(reach: Reach): Adapter {
   return (site, x, y) => (isWithin(reach, site.path) ? add(y, branch(site, x, y)) : y)
 }
 
-/** A layer with a branch. Its inputs are `path.lora_down` […ins, rank] and `path.lora_up` [batch, rank, out]. */
+/**
+ * A layer with a branch. Its inputs are `path.lora_down` […ins, rank], `path.lora_strength` [batch, rank] and
+ * `path.lora_up` [rank, out].
+ */
 export interface BranchSite {
   readonly path: string
-  /** Input features, and a kernel of more than one point. */
+  /** Input features, and a convolution's kernel. */
   readonly ins: readonly number[]
   readonly out: number
 }
@@ -37,32 +40,28 @@ export interface BranchSite {
 /** Ranks of a convolution come in as many as a block has channels in which the runtime convolves fastest. */
 const ranksOfKernel = 16
 
-const [downSuffix, upSuffix] = ['.lora_down', '.lora_up']
+const [downSuffix, strengthSuffix, upSuffix] = ['.lora_down', '.lora_strength', '.lora_up']
 
-function branch(site: LayerSite, x: Value, y: Value): Value {
+function branch({ path, kind, weightShape, stride, padding }: LayerSite, x: Value, y: Value): Value {
   const { graph } = y
-  const { path, kind, weightShape } = site
   const batch = y.shape[0]!
-  const [out, channels, kernel] = weightShape as readonly [number, number, number?]
-  const isPoint = kind === 'linear' || (kernel === 1 && site.stride === 1)
-  const rank = symbol(`rank of ${path}`, isPoint ? 1 : ranksOfKernel)
-  const down = graph.input(path + downSuffix, [...weightShape.slice(1, isPoint ? 2 : 4), rank])
-  const up = graph.input(path + upSuffix, [batch, rank, out])
+  const [out, channels] = weightShape as readonly [number, number]
+  const isLinear = kind === 'linear'
+  const rank = symbol(`rank of ${path}`, isLinear ? 1 : ranksOfKernel)
+  const down = graph.input(path + downSuffix, [...weightShape.slice(1), rank])
+  const strength = graph.input(path + strengthSuffix, [batch, rank])
+  const up = graph.input(path + upSuffix, [rank, out])
 
-  if (kind === 'linear') {
+  if (isLinear) {
     const tokens = x.shape.length === 2 ? reshape(x, [batch, 1, channels]) : x
-    return reshape(matmul(matmul(tokens, down), up), y.shape)
+    const low = mul(matmul(tokens, down), reshape(strength, [batch, 1, rank]))
+    return reshape(matmul(low, up), y.shape)
   }
-  const points = mulDims(...y.shape.slice(2))
-  // A kernel of one point is a matrix product, which needs no convolution.
-  const low = isPoint
-    ? matmul(transpose(down, [1, 0]), reshape(x, [batch, channels, points]))
-    : reshape(convolved(site, x, transpose(down, [3, 0, 1, 2])), [batch, rank, points])
-  return reshape(matmul(transpose(up, [0, 2, 1]), low), y.shape)
-}
-
-function convolved({ stride, padding }: LayerSite, x: Value, down: Value): Value {
-  return conv(x, down, null, { stride, pads: [padding, padding, padding, padding], groups: 1 })
+  const pads = [padding, padding, padding, padding] as const
+  const low = conv(x, transpose(down, [3, 0, 1, 2]), null, { stride, pads, groups: 1 })
+  const scaled = mul(low, reshape(strength, [batch, rank, 1, 1]))
+  const points = reshape(transpose(up, [1, 0]), [out, rank, 1, 1])
+  return conv(scaled, points, null, { stride: 1, pads: [0, 0, 0, 0], groups: 1 })
 }
 
 function isWithin(reach: Reach, path: string): boolean {
@@ -79,13 +78,8 @@ export function branchSites(graph: Graph): readonly BranchSite[] {
   return [...inputs].flatMap(([name, shape]): BranchSite[] => {
     if (!name.endsWith(downSuffix)) return []
     const path = name.slice(0, -downSuffix.length)
-    const [out] = numbers(inputs.get(path + upSuffix)!)
-    return [{ path, ins: numbers(shape), out: out! }]
+    return [{ path, ins: shape.slice(0, -1).map(Number), out: Number(inputs.get(path + upSuffix)![1]) }]
   })
-}
-
-function numbers(shape: Value['shape']): readonly number[] {
-  return shape.filter((dim) => typeof dim === 'number')
 }
 
 /**
@@ -99,8 +93,9 @@ export function branchFeeds(
 ): Record<string, Feed> {
   const feeds: Record<string, Feed> = {}
   for (const site of sites) {
-    const { down, up } = stacked(branches.get(site.path) ?? [], site, batch)
+    const { down, strength, up } = stacked(branches.get(site.path) ?? [], site, batch)
     feeds[site.path + downSuffix] = down
+    feeds[site.path + strengthSuffix] = strength
     feeds[site.path + upSuffix] = up
   }
   // The text encoder's last layers may be skipped, and branches with them; the UNet runs whole.
@@ -111,38 +106,36 @@ export function branchFeeds(
 }
 
 /** The branches of one layer as one. */
-function stacked(branches: readonly Branch[], { ins, out }: BranchSite, batch: number): { down: Feed; up: Feed } {
+function stacked(branches: readonly Branch[], { ins, out }: BranchSite, batch: number) {
   const columns = sizeOf(ins)
   const needed = branches.reduce((sum, { adapter }) => sum + adapter.up.shape[0], 0)
   const multiple = ins.length === 1 ? 1 : ranksOfKernel
   const rank = Math.max(1, Math.ceil(needed / multiple)) * multiple
 
+  // One network's numbers are fed as they are.
   const [only] = branches
-  const isWhole = branches.length === 1 && only!.adapter.up.shape[0] === rank
-  const down = isWhole ? only!.adapter.down.data : new Float32Array(columns * rank)
-  const up = new Float32Array(batch * rank * out)
+  const whole = branches.length === 1 && only!.adapter.up.shape[0] === rank ? only!.adapter : undefined
+  const down = whole?.down.data ?? new Float32Array(columns * rank)
+  const up = whole?.up.data ?? new Float32Array(rank * out)
+  const strengths = new Float32Array(batch * rank)
   let from = 0
   for (const { adapter, strength } of branches) {
     const own = adapter.up.shape[0]
-    for (let i = 0; !isWhole && i < columns; i++) {
+    for (let i = 0; !whole && i < columns; i++) {
       down.set(adapter.down.data.subarray(i * own, (i + 1) * own), i * rank + from)
     }
+    if (!whole) up.set(adapter.up.data, from * out)
     for (let row = 0; row < batch; row++) {
-      const start = (row * rank + from) * out
-      // Rows of one strength are copies, which are cheaper than products.
-      if (row > 0 && typeof strength === 'number') {
-        up.copyWithin(start, from * out, (from + own) * out)
-      } else {
-        scaleInto(up, adapter.up.data, strengthOf(strength, row, batch) * adapter.scale, start)
-      }
+      const start = row * rank + from
+      strengths.fill(strengthOf(strength, row, batch) * adapter.scale, start, start + own)
     }
     from += own
   }
-  return { down: { shape: [...ins, rank], data: down }, up: { shape: [batch, rank, out], data: up } }
-}
-
-function scaleInto(to: Float32Array, x: Float32Array, scale: number, start: number): void {
-  for (let i = 0; i < x.length; i++) to[start + i] = scale * x[i]!
+  return {
+    down: { shape: [...ins, rank], data: down },
+    strength: { shape: [batch, rank], data: strengths },
+    up: { shape: [rank, out], data: up },
+  }
 }
 
 function strengthOf(strength: Strength, row: number, batch: number): number {

@@ -1,6 +1,6 @@
-import { type Dim, divideDim, mulDims, termsOf } from '../graph/dim.ts'
+import { type Dim, divideDim, mulDims, sameDims, termsOf } from '../graph/dim.ts'
 import { blockedConv, cast, reorderInput, reorderOutput, reshape, transpose } from '../graph/ops.ts'
-import { type Graph, numberAt, type Value } from '../graph/value.ts'
+import type { Graph, Value } from '../graph/value.ts'
 import { rewrite } from './rewrite.ts'
 
 /**
@@ -10,15 +10,38 @@ import { rewrite } from './rewrite.ts'
  */
 export function blockConvs(graph: Graph, block: number): Graph {
   const isWide = widthRule(graph)
+  /** Blocked pictures by what they are in the plain order. */
+  const blocked = new Map<Value, Value>()
+  const plain = (y: Value): Value => {
+    const channels = y.shape[1]!
+    const value = typeof channels === 'number' ? reorderOutput(y, channels) : outOfBlocks(y, block)
+    blocked.set(value, y)
+    return value
+  }
   return rewrite(graph, ({ op, params, inputs: [original] }, [x, weight, bias]) => {
+    if (op === 'Add' && x && weight) {
+      const sum = summed(blocked.get(x), blocked.get(weight))
+      return sum && [plain(sum)]
+    }
     if (op !== 'Conv' || !x || !weight || !original || !('groups' in params)) return undefined
-    const out = weight.shape[0]!
-    const fits = numberAt(x, 1) % block === 0 && divideDim(out, block) !== undefined && params.groups === 1
-    if (!fits || !isWide(original)) return undefined
+    const fits = [x.shape[1]!, weight.shape[0]!].every((dim) => divideDim(dim, block) !== undefined)
+    if (!fits || params.groups !== 1 || !isWide(original)) return undefined
     // A weight that is fed, in training or of an adapter with an open number of channels, is put into blocks at each run.
-    const y = blockedConv(reorderInput(x), inBlocks(weight, block), bias ?? null, params)
-    return [typeof out === 'number' ? reorderOutput(y, out) : outOfBlocks(y, block)]
+    return [plain(blockedConv(reorderInput(x), inBlocks(weight, block), bias ?? null, params))]
   })
+}
+
+/**
+ * A layer and the branch beside it, added where the branch is made, which saves a pass over both. Only a branch has an
+ * open number of channels; other sums stay as they are, so that a model without a branch computes what it computes with
+ * an idle one.
+ */
+function summed(layer: Value | undefined, branch: Value | undefined): Value | undefined {
+  if (!layer || branch?.source.kind !== 'node' || !sameDims(layer.shape, branch.shape)) return undefined
+  const { inputs, params } = branch.source.node
+  const [x, weight, bias, sum] = inputs
+  const isBranch = typeof x?.shape[1] !== 'number' && !sum && 'groups' in params
+  return x && weight && isBranch ? blockedConv(x, weight, bias ?? null, params, layer) : undefined
 }
 
 /** What `reorderOutput` does, for a number of channels that only a run knows. */
@@ -35,11 +58,11 @@ function inBlocks(weight: Value, block: number): Value {
     const [stored] = weight.source.node.inputs
     if (stored?.type === 'float16') return cast(inBlocks(stored, block), weight.type)
   }
-  const outBlocks = divideDim(weight.shape[0]!, block)!
-  const [channels, ...kernel] = weight.shape.slice(1).map(Number)
-  const points = kernel.reduce((product, size) => product * size, 1)
-  const blocks = mulDims(outBlocks, channels! / block)
-  const byOut = transpose(reshape(weight, [outBlocks, block, channels! * points]), [0, 2, 1])
+  const [out, channels, ...kernel] = weight.shape
+  const outBlocks = divideDim(out!, block)!
+  const points = mulDims(...kernel)
+  const blocks = mulDims(outBlocks, divideDim(channels!, block)!)
+  const byOut = transpose(reshape(weight, [outBlocks, block, mulDims(channels!, points)]), [0, 2, 1])
   const byIn = transpose(reshape(byOut, [blocks, block, points, block]), [0, 2, 1, 3])
   return reshape(byIn, weight.shape)
 }

@@ -30,6 +30,13 @@ function wave(shape: readonly number[]): Tensor {
   return { shape, data: Float32Array.from({ length: sizeOf(shape) }, (_, i) => Math.sin(i * i)) }
 }
 
+async function outputOf(graph: Graph, feeds: Readonly<Record<string, Tensor>>): Promise<Tensor> {
+  const session = await openNative(toOnnx(graph, noWeights), { threads: 1, folder: '.' })
+  const { y } = await session.run(feeds)
+  await session.dispose()
+  return y!
+}
+
 const ops = (graph: Graph) => graph.nodes.map(({ op }) => op)
 const count = (graph: Graph, wanted: string) => ops(graph).filter((op) => op === wanted).length
 
@@ -90,13 +97,28 @@ test.each([
   expect(ops(rewritten).filter((op) => op.endsWith('Conv'))).toEqual([(await blockSize()) > 1 ? 'BlockedConv' : 'Conv'])
 
   const fed = { x: wave([2, 32, 16, 12]), w: wave([32, 32, 3, 3]) }
-  const run = async (each: Graph) => {
-    const session = await openNative(toOnnx(each, noWeights), { threads: 1, folder: '.' })
-    const { y } = await session.run(fed)
-    await session.dispose()
-    return y!
+  expect(relativeError(await outputOf(rewritten, fed), await outputOf(graph, fed))).toBeLessThanOrEqual(3e-6)
+})
+
+test('a branch of an open number of channels is added to its layer while it is convolved', async () => {
+  const graph = new Graph()
+  const params = { stride: 1, pads: [0, 0, 0, 0], groups: 1 } as const
+  const rank = symbol('rank', 16)
+  const x = graph.input('x', [2, 32, 16, 12])
+  const low = conv(x, graph.input('down', [rank, 32, 1, 1]), null, params)
+  const layer = conv(x, graph.input('w', [32, 32, 1, 1]), null, params)
+  graph.output('y', add(layer, conv(low, graph.input('up', [32, rank, 1, 1]), null, params)))
+  const block = await blockSize()
+  const rewritten = simplify(blockConvs(graph, block))
+  expect(count(rewritten, 'Add')).toBe(block > 1 ? 0 : 1)
+
+  const fed = {
+    x: wave([2, 32, 16, 12]),
+    w: wave([32, 32, 1, 1]),
+    down: wave([16, 32, 1, 1]),
+    up: wave([32, 16, 1, 1]),
   }
-  expect(relativeError(await run(rewritten), await run(graph))).toBeLessThanOrEqual(3e-6)
+  expect(relativeError(await outputOf(rewritten, fed), await outputOf(graph, fed))).toBeLessThanOrEqual(3e-6)
 })
 
 test('of a graph with open sizes that halves its picture, the deepest level is taken to be narrow', () => {

@@ -3,6 +3,7 @@ import { openWeights } from '../files/openWeights.ts'
 import { readWeight } from '../files/readWeight.ts'
 import type { WeightEntry } from '../files/weights.ts'
 import { writeSafetensors } from '../files/writeSafetensors.ts'
+import { toF16 } from '../tensor/half.ts'
 import { sameShape } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import type { Optimizer } from './optimizers/optimizer.ts'
@@ -25,7 +26,8 @@ function shared({ shape, data }: Tensor): Tensor {
   return { shape, data: copy }
 }
 
-const averagePrefix = 'average.'
+/** Names of averages begin with it. */
+export const averagePrefix = 'average.'
 const optimizerPrefix = 'optimizer.'
 
 /**
@@ -92,4 +94,13 @@ export function readAverages(path: string): { readonly averages: Parameters; rea
 export function entryOf(name: string, { shape, data }: Tensor): WeightEntry {
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
   return { name, dtype: 'F32', shape, sizeBytes: bytes.length, location: { bytes } }
+}
+
+/** The same in half precision, which has to have room for them. */
+export function halfEntryOf(name: string, { shape, data }: Tensor): WeightEntry {
+  const bits = toF16(data)
+  const isTooLarge = data.some((x) => Math.abs(x) > 65504)
+  if (isTooLarge) throw new StudioError('not-a-number', `${name}: has numbers that half precision cannot hold`)
+  const bytes = new Uint8Array(bits.buffer, bits.byteOffset, bits.byteLength)
+  return { name, dtype: 'F16', shape, sizeBytes: bytes.length, location: { bytes } }
 }

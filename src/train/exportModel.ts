@@ -4,14 +4,12 @@ import { StudioError } from '../errors.ts'
 import { sha256 } from '../files/hash.ts'
 import { openWeights } from '../files/openWeights.ts'
 import { readWeight } from '../files/readWeight.ts'
-import { sparseRows } from '../files/sparseRows.ts'
-import type { WeightEntry } from '../files/weights.ts'
+import { rowsInUse, sparseRows } from '../files/sparseRows.ts'
 import { writeSafetensors } from '../files/writeSafetensors.ts'
 import { configKey, configText } from '../models/configInMetadata.ts'
 import type { ModelConfig } from '../models/configs.ts'
-import { toF16 } from '../tensor/half.ts'
-import type { Tensor } from '../tensor/tensor.ts'
-import { readAverages } from './checkpoint.ts'
+import { sourcesKey } from './baseModel.ts'
+import { halfEntryOf, readAverages } from './checkpoint.ts'
 import { openParts, tokenTable } from './frozenParts.ts'
 import { checkpointPath } from './run.ts'
 import { modelConfigOf, unetRunSchema } from './unetConfig.ts'
@@ -41,12 +39,12 @@ export async function exportModel({ folder, path, title }: ExportOptions): Promi
   if (!table) throw new StudioError('bad-file', `${parts.path}: ${tokenTable} is missing`, { field: parts.path })
   const rows = table.shape[0]!
   const { stored, ids } = rowsInUse(table)
-  const sparse = sparseRows(half(tokenTable, stored), ids, rows)
+  const sparse = sparseRows(halfEntryOf(tokenTable, stored), ids, rows)
   const rest = [...parts.weights.values()].filter(({ name }) => name !== tokenTable)
   const tensors = [
     ...sparse.entries,
-    ...rest.map((entry) => half(entry.name, readWeight(entry))),
-    ...[...averages].map(([name, tensor]) => half(name, tensor)),
+    ...rest.map((entry) => halfEntryOf(entry.name, readWeight(entry))),
+    ...[...averages].map(([name, tensor]) => halfEntryOf(name, tensor)),
   ]
   const step = openWeights(checkpoint).metadata.get('step') ?? ''
   writeSafetensors(path, tensors, new Map([sparse.metadata, ...describe(config, parts.sources, run.size, title, step)]))
@@ -67,27 +65,6 @@ function runIn(path: string, fingerprint: string) {
   }
 }
 
-/** The rows of a table that are not all zeros, and their numbers. */
-function rowsInUse(table: WeightEntry): { readonly stored: Tensor; readonly ids: Int32Array } {
-  const { shape, data } = readWeight(table)
-  const [rows, width] = shape as [number, number]
-  const ids: number[] = []
-  for (let row = 0; row < rows; row++) {
-    if (data.subarray(row * width, (row + 1) * width).some((x) => x !== 0)) ids.push(row)
-  }
-  const stored = new Float32Array(ids.length * width)
-  for (const [i, row] of ids.entries()) stored.set(data.subarray(row * width, (row + 1) * width), i * width)
-  return { stored: { shape: [ids.length, width], data: stored }, ids: Int32Array.from(ids) }
-}
-
-function half(name: string, { shape, data }: Tensor): WeightEntry {
-  const bits = toF16(data)
-  const isTooLarge = data.some((x) => Math.abs(x) > 65504)
-  if (isTooLarge) throw new StudioError('not-a-number', `${name}: has numbers that half precision cannot hold`)
-  const bytes = new Uint8Array(bits.buffer, bits.byteOffset, bits.byteLength)
-  return { name, dtype: 'F16', shape, sizeBytes: bytes.length, location: { bytes } }
-}
-
 function describe(
   config: ModelConfig,
   sources: readonly Source[],
@@ -97,7 +74,7 @@ function describe(
 ): readonly (readonly [string, string])[] {
   return [
     [configKey, configText(config, size)],
-    ['training_sources', JSON.stringify(sources)],
+    [sourcesKey, JSON.stringify(sources)],
     ['training_steps', step],
     ['modelspec.sai_model_spec', '1.0.0'],
     ['modelspec.architecture', 'stable-diffusion-v1'],

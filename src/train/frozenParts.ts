@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Source } from '../dataset/sources.ts'
+import { type Source, sourceSchema } from '../dataset/sources.ts'
 import { StudioError } from '../errors.ts'
 import { openWeights } from '../files/openWeights.ts'
 import { readWeight } from '../files/readWeight.ts'
@@ -123,7 +123,7 @@ export function whitened(vae: Parameters, { means, deviations }: LatentStatistic
 }
 
 const configsSchema = z.object({
-  sources: z.array(z.object({ package: z.string(), licence: z.string(), author: z.string() })),
+  sources: z.array(sourceSchema),
   text: clipRunSchema.shape.text.extend({
     kind: z.literal('clip'),
     vocabulary: z.literal(vocabulary),
@@ -133,13 +133,15 @@ const configsSchema = z.object({
   vae: vaeRunSchema.shape.model,
 })
 
+/** What `writeParts` writes. */
+export interface TrainedParts {
+  readonly text: TrainedText
+  readonly vae: { readonly config: VaeConfig; readonly weights: Parameters }
+  readonly sources: readonly Source[]
+}
+
 /** Writes both parts to a file, from which `openParts` has them. */
-export function writeParts(
-  path: string,
-  text: TrainedText,
-  vae: { readonly config: VaeConfig; readonly weights: Parameters },
-  sources: readonly Source[],
-): void {
+export function writeParts(path: string, { text, vae, sources }: TrainedParts): void {
   const { entries, metadata } = sparseTable(text)
   const rest = [...text.weights, ...vae.weights].filter(([name]) => name !== tokenTable)
   const configs = JSON.stringify({ text: text.config, vae: vae.config, sources })

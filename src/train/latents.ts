@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { type Draws, drawsFor } from '../dataset/draws.ts'
 import type { Content } from '../dataset/emoji/captions.ts'
 import type { DrawContent } from '../dataset/emoji/drawScene.ts'
@@ -12,6 +13,9 @@ import type { RunEvent } from './run.ts'
 
 /** Pictures encoded at once. */
 const encodedAtOnce = 8
+
+/** Pictures drawn for each encoder before the first are waited for: while some are drawn, others are encoded. */
+const drawnAhead = 4 * encodedAtOnce
 
 /** Mean latents [B, z, h, w] of pictures by an encoder's session. */
 export async function encodeMeans(session: Session, pictures: readonly Rgb8[]): Promise<Tensor> {
@@ -64,29 +68,30 @@ export interface LatentMaking {
   readonly key: string
   readonly seed: number
   readonly draw: DrawContent
-  readonly encoder: Session
+  /** Encode side by side. */
+  readonly encoders: readonly Session[]
   /** Shape of one latent. */
   readonly shape: readonly [channels: number, height: number, width: number]
 }
 
 /** Latents of scenes in half precision on disk, made on first use. */
 export async function* cachedLatents(making: LatentMaking): AsyncGenerator<RunEvent, LatentCache> {
-  const { draw, seed, encoder, shape } = making
+  const { draw, seed, encoders, shape } = making
   const size = shape[0] * shape[1] * shape[2]
   const cache: ExampleCache = yield* cachedExamples({
     ...making,
     recordBytes: 2 * size,
-    batch: encodedAtOnce,
+    batch: drawnAhead * encoders.length,
     async make(from, to) {
-      const drawn = Array.from({ length: to - from }, (_, i) => draw(drawsFor(seed, from + i)))
-      const { data } = await encodeMeans(
-        encoder,
-        drawn.map(({ picture }) => picture),
-      )
-      return drawn.map(({ scene }, i) => {
-        const bits = toF16(data.subarray(i * size, (i + 1) * size))
-        return { scene, record: new Uint8Array(bits.buffer, bits.byteOffset, bits.byteLength) }
-      })
+      const encoded: Promise<readonly { scene: Content; record: Uint8Array }[]>[] = []
+      for (let start = from; start < to; start += encodedAtOnce) {
+        const count = Math.min(encodedAtOnce, to - start)
+        const drawn = Array.from({ length: count }, (_, i) => draw(drawsFor(seed, start + i)))
+        encoded.push(records(encoders[encoded.length % encoders.length]!, drawn))
+        // What was sent to an encoder leaves this thread.
+        await setImmediate()
+      }
+      return (await Promise.all(encoded)).flat()
     },
   })
   return {
@@ -99,4 +104,17 @@ export async function* cachedLatents(making: LatentMaking): AsyncGenerator<RunEv
     },
     close: cache.close,
   }
+}
+
+/** Scenes with their latents in half precision. */
+async function records(encoder: Session, drawn: readonly { scene: Content; picture: Rgb8 }[]) {
+  const { data } = await encodeMeans(
+    encoder,
+    drawn.map(({ picture }) => picture),
+  )
+  const size = data.length / drawn.length
+  return drawn.map(({ scene }, i) => {
+    const bits = toF16(data.subarray(i * size, (i + 1) * size))
+    return { scene, record: new Uint8Array(bits.buffer, bits.byteOffset, bits.byteLength) }
+  })
 }

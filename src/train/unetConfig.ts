@@ -10,8 +10,10 @@ export const unetRunSchema = z.strictObject({
   /** A picture store, relative to the data folder. */
   data: z.string(),
   /** Folders of the runs, relative to the data folder, that trained the parts this one builds on. */
-  autoencoder: z.string(),
-  text: z.string(),
+  autoencoder: z.string().optional(),
+  text: z.string().optional(),
+  /** Or a model, relative to the data folder, that an earlier run ended with: its parts stay, its noise predictor goes on. */
+  base: z.string().optional(),
   prediction: z.enum(['epsilon', 'v']),
   model: z.strictObject({
     channels: count,

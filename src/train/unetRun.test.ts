@@ -104,6 +104,25 @@ test('the exported checkpoint is used where there is no other, and paints at its
   }
 })
 
+test('a model is taken further: its parts stay as they are, its noise predictor goes on from where it was', async () => {
+  const folder = join(root, 'further')
+  const further = { base: 'tiny.safetensors', autoencoder: undefined, text: undefined, steps: 1 }
+  const begun = start(folder, { ...further, optimizer: { ...tinyUnet.optimizer, learningRate: 1e-12 } })
+  await allOf(begun)
+  const path = join(root, 'further.safetensors')
+  await exportModel({ folder, path, title: 'Tiny' })
+  const [before, after] = [model, path].map((file) => openWeights(file))
+  for (const [name, entry] of before!.entries) {
+    expect([name, Buffer.from(readBytes(after!.entries.get(name)!))]).toEqual([name, Buffer.from(readBytes(entry))])
+  }
+  expect(after!.metadata.get('training_sources')).toBe(before!.metadata.get('training_sources'))
+
+  const other = start(join(root, 'wider'), { ...further, model: { ...tinyUnet.model, channels: 16 } })
+  await expect(allOf(other)).rejects.toThrow(/tiny.safetensors: .* and \[/)
+  const neither = start(join(root, 'neither'), { ...further, base: undefined })
+  await expect(allOf(neither)).rejects.toThrow('text is missing')
+})
+
 test('parts that are not those it was trained on are refused', async () => {
   const folder = join(root, 'mixed')
   cpSync(whole, folder, { recursive: true })

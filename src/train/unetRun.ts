@@ -7,20 +7,24 @@ import { sourcesOf } from '../dataset/sources.ts'
 import type { Split } from '../dataset/split.ts'
 import type { TrainingRow } from '../dataset/trainingRow.ts'
 import { alphasCumprod } from '../diffusion/betas.ts'
+import { StudioError } from '../errors.ts'
 import { sha256 } from '../files/hash.ts'
 import type { WeightEntry } from '../files/weights.ts'
 import { encodePng } from '../image/encode.ts'
 import { gridRows, pictureGrid } from '../image/grid.ts'
 import { fromPixels } from '../image/pixels.ts'
 import { saveWhole } from '../image/save.ts'
-import type { ModelConfig, VaeConfig } from '../models/configs.ts'
+import type { ModelConfig, UnetConfig, VaeConfig } from '../models/configs.ts'
 import { sd1 } from '../models/configs.ts'
 import { decoderGraph, encoderGraph, textGraph } from '../models/graphs.ts'
+import { unetLayout } from '../models/layout.ts'
 import { openTokenizer } from '../pipeline/openTokenizer.ts'
 import { compile } from '../runtime/compile.ts'
 import type { Session } from '../runtime/session.ts'
+import { sameShape } from '../tensor/shape.ts'
 import { rows, stack, type Tensor } from '../tensor/tensor.ts'
 import { chunkLength } from '../text/chunks.ts'
+import { readBaseModel } from './baseModel.ts'
 import { captionEncoder, type ReadCaptions } from './captionContexts.ts'
 import { entryOf, newTraining } from './checkpoint.ts'
 import { openParts, readTrainedText, readTrainedVae, whitened, writeParts } from './frozenParts.ts'
@@ -28,7 +32,7 @@ import { cachedLatents, type LatentCache, measureLatents } from './latents.ts'
 import { type NoisingOptions, noised } from './losses/denoising.ts'
 import { adamw } from './optimizers/adamw.ts'
 import type { Parameters } from './parameters.ts'
-import { type RunEvent, runTraining } from './run.ts'
+import { checkpointPath, type RunEvent, runTraining } from './run.ts'
 import { optimizerOptions, type RunPlaces, streamOf } from './runConfig.ts'
 import { contextsOf, samplePrompts } from './samplePrompts.ts'
 import { drawerOf } from './scenesConfig.ts'
@@ -63,7 +67,8 @@ export async function* trainUnet(run: UnetRun, places: RunPlaces): AsyncGenerato
     const side = latentSide(store.size, config.vae)
     const identity = await sha256(parts.path)
 
-    const encoder = kept(await compile(encoderGraph(config, { weights }), { residence, threads }))
+    const encoders = await sessionsFor(encoderGraph(config, { weights }), threads, threads)
+    encoders.forEach(kept)
     const text = kept(await compile(textGraph(config, { weights }, { skip: 0 }), { residence, threads }))
     const read = captionEncoder(text, config.text.width, openTokenizer('clip'))
     const latents = (split: Split, count: number, name: string) =>
@@ -74,7 +79,7 @@ export async function* trainUnet(run: UnetRun, places: RunPlaces): AsyncGenerato
         key: JSON.stringify({ identity, seed: run.seed, scenes: run.scenes, split, drawings: store.rows.length }),
         seed: run.seed,
         draw: drawerOf(store, split, run.scenes, store.size),
-        encoder,
+        encoders,
         shape: [config.vae.latentChannels, side, side],
       })
     const examples = yield* latents('training', run.examples, 'latents')
@@ -97,7 +102,7 @@ export async function* trainUnet(run: UnetRun, places: RunPlaces): AsyncGenerato
         size: store.size,
         parts: identity,
       }),
-      state: newTraining(initialUnet(config.unet, seed), (parameters) => adamw(parameters, optimizer)),
+      state: newTraining(beginning(run, config.unet, places), (parameters) => adamw(parameters, optimizer)),
       stages: [
         {
           until: steps,
@@ -131,23 +136,43 @@ const measuredScenes = 512
 
 /** Takes the parts as their runs have left them, and brings the latents to mean 0 and deviation 1. */
 async function freezeParts(run: UnetRun, { dataDir, folder, threads }: RunPlaces, store: PictureStore<TrainingRow>) {
-  const text = readTrainedText(resolve(dataDir, run.text))
-  const vae = readTrainedVae(resolve(dataDir, run.autoencoder))
+  mkdirSync(folder, { recursive: true })
+  if (run.base !== undefined) return writeParts(partsPath(folder), readBaseModel(resolve(dataDir, run.base)).parts)
+  const text = readTrainedText(resolve(dataDir, required(run, 'text')))
+  const vae = readTrainedVae(resolve(dataDir, required(run, 'autoencoder')))
   const weights = new Map<string, WeightEntry>([...vae.weights].map(([name, x]) => [name, entryOf(name, x)]))
   const encoder = await compile(encoderGraph({ ...sd1, vae: vae.config }, { weights }), { residence, threads })
   try {
     const draw = drawerOf(store, 'training', run.scenes, store.size)
     const statistics = await measureLatents(encoder, draw, (index) => drawsFor(run.seed, index, -1), measuredScenes)
-    mkdirSync(folder, { recursive: true })
-    writeParts(
-      partsPath(folder),
+    writeParts(partsPath(folder), {
       text,
-      { config: vae.config, weights: whitened(vae.weights, statistics) },
-      sourcesOf(store.rows),
-    )
+      vae: { config: vae.config, weights: whitened(vae.weights, statistics) },
+      sources: sourcesOf(store.rows),
+    })
   } finally {
     await encoder.dispose()
   }
+}
+
+function required(run: UnetRun, field: 'text' | 'autoencoder'): string {
+  const folder = run[field]
+  if (folder !== undefined) return folder
+  throw new StudioError('bad-request', `${field} is missing, which a run without a base needs`, { field })
+}
+
+/** The noise predictor a run begins with: that of its base, or one that has learnt nothing. */
+function beginning({ base, seed }: UnetRun, config: UnetConfig, { dataDir, folder }: RunPlaces): Parameters {
+  if (base === undefined || existsSync(checkpointPath(folder))) return initialUnet(config, seed)
+  const { unet } = readBaseModel(resolve(dataDir, base))
+  return new Map(
+    [...unetLayout(config)].map(([name, shape]) => {
+      const found = unet.get(name)
+      if (found && sameShape(found.shape, shape)) return [name, found]
+      const problem = `${name} is [${found?.shape}] in it, and [${shape}] in the model of this run`
+      throw new StudioError('bad-request', `${base}: ${problem}`, { field: 'base' })
+    }),
+  )
 }
 
 function latentSide(pictureSide: number, { mult }: VaeConfig): number {
