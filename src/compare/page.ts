@@ -2,18 +2,10 @@ import { shrunkTo } from '../dataset/quality/measures.ts'
 import { encodeJpeg } from '../image/encode.ts'
 import type { Rgb8 } from '../image/picture.ts'
 import type { Measured } from '../metrics/interval.ts'
+import { escapeHtml as text } from '../text/escapeHtml.ts'
 import { strengthText } from './axis.ts'
 import type { Comparison, Painted } from './paint.ts'
 import { faultText, type JudgedCell, limits, type Verdict } from './verdict.ts'
-
-const escapes: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-}
-const text = (value: string) => value.replace(/[&<>"']/g, (sign) => escapes[sign]!)
 
 const style = `
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 96rem; padding: 0 1rem; color: #222; background: #fafafa }

@@ -1,12 +1,11 @@
 import { spawn } from 'node:child_process'
-import { createRequire } from 'node:module'
-import { fileURLToPath, pathToFileURL } from 'node:url'
 import type { Size } from '../dataset/buckets.ts'
 import type { SetReport } from '../dataset/quality/report.ts'
 import type { SortKey } from '../dataset/tags/edit.ts'
 import type { TagFilter } from '../dataset/tags/filter.ts'
 import type { TagAdvice } from '../dataset/tags/methods.ts'
 import { type ErrorCode, StudioError } from '../errors.ts'
+import { ownProgram } from '../files/ownProgram.ts'
 import type { Box } from '../image/picture.ts'
 
 /** An edit of captions, as plain data. */
@@ -88,9 +87,6 @@ export type ErrandAnswer =
 const longestMs: Readonly<Record<ErrandKind, number>> = { report: 30 * 60_000, crop: 30 * 60_000, tags: 60_000 }
 const mostAnswerBytes = 64 << 20
 
-const isSource = import.meta.url.endsWith('.ts')
-const entry = new URL(isSource ? './datasetMain.ts' : './datasetMain.js', import.meta.url)
-
 /**
  * Does such work in a process of its own, one at a time: the server answers others meanwhile, and a search pattern that
  * would never end is ended with its process.
@@ -117,7 +113,7 @@ export class ErrandRunner {
 
 function answerOf(errand: Errand, longest: number, signal: AbortSignal | undefined): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [...(isSource ? ['--import', tsxUrl()] : []), fileURLToPath(entry)], {
+    const child = spawn(process.execPath, [...ownProgram(import.meta.url, 'datasetMain')], {
       stdio: ['pipe', 'pipe', 'inherit'],
       env: { ...process.env, ORT_DISABLE_TELEMETRY: '1' },
     })
@@ -151,8 +147,4 @@ function answerOf(errand: Errand, longest: number, signal: AbortSignal | undefin
     child.stdin.on('error', () => undefined)
     child.stdin.end(JSON.stringify(errand))
   })
-}
-
-function tsxUrl(): string {
-  return pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
 }

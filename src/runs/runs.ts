@@ -11,11 +11,10 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { basename, join, resolve, sep } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
 import { StudioError } from '../errors.ts'
+import { ownProgram } from '../files/ownProgram.ts'
 import { isLocked } from '../files/processLock.ts'
 import { replaceFile } from '../files/replaceFile.ts'
 import { EventLogs, type ScalarPoint } from '../train/log/eventLogs.ts'
@@ -80,10 +79,6 @@ const startMs = 120_000
 const paceSteps = 20
 /** What is told of a log at once. */
 const longestPart = 256 << 10
-
-// In a source tree the entry is TypeScript as this file is.
-const isSource = import.meta.url.endsWith('.ts')
-const entry = new URL(isSource ? './main.ts' : './main.js', import.meta.url)
 
 /**
  * Trainings, each in a process of its own that writes down what it does in `runs/<id>` of the data folder. The process
@@ -227,7 +222,7 @@ export class Runs {
     const log = openSync(join(folder, runFiles.log), 'a')
     const child = spawn(
       process.execPath,
-      [...(isSource ? ['--import', tsxUrl()] : []), fileURLToPath(entry), JSON.stringify(told)],
+      [...ownProgram(import.meta.url, 'main'), JSON.stringify(told)],
       // In a group of its own, so that what ends the server leaves it alone.
       { detached: true, stdio: ['ignore', log, log], env: { ...process.env, ORT_DISABLE_TELEMETRY: '1' } },
     )
@@ -323,8 +318,4 @@ function progressOf(steps: readonly Extract<RunLine, { kind: 'step' }>[]): RunPr
   const secondsPerStep = latest.reduce((sum, { seconds }) => sum + seconds, 0) / latest.length
   const { step, total, epoch, epochs, loss, averageLoss } = last
   return { step, total, epoch, epochs, loss, averageLoss, secondsPerStep, etaSeconds: (total - step) * secondsPerStep }
-}
-
-function tsxUrl(): string {
-  return pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
 }
