@@ -143,4 +143,3 @@ export type WireRun = Static<typeof Run>
 export type WireRunCurves = Static<typeof RunCurves>
 export type WireRunLog = Static<typeof RunLog>
 export type WireDataset = Static<typeof Dataset>
-export type WireDatasetReport = Static<typeof DatasetReport>
