@@ -87,7 +87,7 @@ const answers: Readonly<Record<string, (question: never) => Promise<object>>> = 
       const graph = () =>
         unetGraph(opened.config, { weights: adapted.weights, adapter: adapted.branches('unet')!.adapter })
       const session = await studio.pool.get('unet', `${adapted.key}|unet`, 'mapped', graph)
-      adapted.feeds(session, 2)
+      adapted.feeds(session, 2, 0)
       return performance.now() - began
     }
     const [first, second] = paths

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import react from '@vitejs/plugin-react'
 import { defineConfig } from 'vite'
 
@@ -18,6 +19,7 @@ export default defineConfig({
     reportCompressedSize: false,
     // Mantine in one file that changes seldom, the studio in another.
     rolldownOptions: {
+      input: ['index', 'training', 'tensorboard'].map((name) => join(import.meta.dirname, `${name}.html`)),
       output: { codeSplitting: { groups: [{ name: 'libraries', test: /node_modules/ }] } },
       onwarn: (warning, warn) => {
         if (warning.code !== 'MODULE_LEVEL_DIRECTIVE') warn(warning)

@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { type AutoSizeOptions, usualAutoSize } from '../dataset/crop/cropPicture.ts'
+import { type AutoSizeOptions, usualAutoSize, usualFaceCrop } from '../dataset/crop/cropPicture.ts'
 import { type CropMode, cropSet } from '../dataset/crop/cropSet.ts'
 import { usualWeights } from '../dataset/crop/focalPoint.ts'
 import { openFaceDetector } from '../dataset/faces/yunet.ts'
@@ -19,8 +19,10 @@ interface OutputOptions {
 
 interface CropOptions extends OutputOptions, AutoSizeOptions {
   readonly size?: Size
-  readonly mode: 'center' | 'focal' | 'box' | 'auto'
+  readonly mode: 'center' | 'focal' | 'face' | 'box' | 'auto'
   readonly box?: Box
+  readonly faceShare: number
+  readonly minFace: number
   readonly faceWeight: number
   readonly entropyWeight: number
   readonly edgeWeight: number
@@ -30,12 +32,18 @@ interface CropOptions extends OutputOptions, AutoSizeOptions {
 /** `dataset crop`: pictures brought to a size. */
 export function cropCommand(): Command {
   const command = new Command('crop')
-    .description('Cut pictures to a size: in the middle, around what matters, by a box, or to a size of their shape.')
+    .description(
+      'Cut pictures to a size: in the middle, around what matters, a piece for every face, by a box, or to a size of their shape.',
+    )
     .argument('<folder>', 'the set')
     .option('--size <WxH>', 'size of the pieces (default: 512x512; the box’s own with --mode box)', size)
-    .addOption(new Option('--mode <how>', 'where to cut').choices(['center', 'focal', 'box', 'auto']).default('focal'))
+    .addOption(
+      new Option('--mode <how>', 'where to cut').choices(['center', 'focal', 'face', 'box', 'auto']).default('focal'),
+    )
     .option('--box <l,t,r,b>', 'the piece, in pixels of each picture', box)
     .option('--faces <file>', 'a YuNet face detector, an .onnx file')
+    .option('--face-share <x>', 'how much of a piece the face is, with --mode face', decimal, usualFaceCrop.share)
+    .option('--min-face <px>', 'smallest face with --mode face', wholeNumber, usualFaceCrop.leastSide)
     .option('--face-weight <w>', 'what faces say about where to look', decimal, usualWeights.faces)
     .option('--entropy-weight <w>', 'what detail says', decimal, usualWeights.entropy)
     .option('--edge-weight <w>', 'what corners say', decimal, usualWeights.edges)
@@ -90,9 +98,26 @@ async function modeOf(options: CropOptions): Promise<CropMode> {
   }
   if (mode === 'auto') return { kind: 'auto', auto: options }
   if (mode === 'center') return { kind: 'center', size: wanted }
+  if (mode === 'face') return faceMode(options, wanted)
   const weights = { faces: options.faceWeight, entropy: options.entropyWeight, edges: options.edgeWeight }
   const detector = faces === undefined ? {} : { findFaces: await openFaceDetector(faces) }
   return { kind: 'focal', size: wanted, weights, ...detector }
+}
+
+async function faceMode(
+  { faces, faceShare, minFace }: CropOptions,
+  size: readonly [number, number],
+): Promise<CropMode> {
+  if (faces === undefined) {
+    throw new StudioError('bad-request', '--mode face: expected --faces, a YuNet face detector', { field: 'faces' })
+  }
+  if (faceShare <= 0 || faceShare > 1) {
+    throw new StudioError('bad-request', `--face-share: is ${faceShare}, expected above 0 and at most 1`, {
+      field: 'face-share',
+    })
+  }
+  const face = { ...usualFaceCrop, share: faceShare, leastSide: minFace }
+  return { kind: 'face', size, face, findFaces: await openFaceDetector(faces) }
 }
 
 async function run(folder: string, mode: CropMode, options: OutputOptions): Promise<void> {

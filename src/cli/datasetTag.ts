@@ -2,20 +2,22 @@ import { writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { Command, Option } from 'commander'
 import { openSet } from '../dataset/pictureSet.ts'
-import { openClip } from '../dataset/tagging/clip.ts'
 import { type SelectOptions, selectTags, usualSelection } from '../dataset/tagging/selectTags.ts'
 import { openTagger, type Scored } from '../dataset/tagging/tagger.ts'
 import { type Conflict, tagSet } from '../dataset/tagging/tagSet.ts'
 import { openZeroShot } from '../dataset/tagging/zeroShot.ts'
 import { StudioError } from '../errors.ts'
 import type { Rgb8 } from '../image/picture.ts'
+import { clipOf, findEvaluator, openAnyEvaluator } from '../metrics/findEvaluator.ts'
 import { captionExtension } from './datasetReport.ts'
 import { decimal, wholeNumber } from './numbers.ts'
 import { progressBar } from './progressBar.ts'
+import { defaultDataDir } from './studioOptions.ts'
 
 interface TagOptions {
   readonly model?: string
   readonly clip?: string
+  readonly dataDir: string
   readonly threshold?: number
   readonly characterThreshold: number
   readonly rating: SelectOptions['rating']
@@ -38,7 +40,13 @@ export function tagCommand(): Command {
     .description('Write a caption beside every picture by a local tagger, or by a CLIP without one.')
     .argument('<folder>', 'the set')
     .option('--model <path>', 'WD14, CL or DeepDanbooru tagger: an .onnx file with its list of words beside it')
-    .option('--clip <folder>', 'a CLIP as vision_model.onnx and text_model.onnx, for tags without a tagger')
+    .option(
+      '--clip <folder>',
+      'for tags without a tagger: a CLIP as two ONNX files, or a `train clip` run (default: models/CLIP or training/evaluator in the data folder)',
+    )
+    .addOption(
+      new Option('--data-dir <folder>', 'where a CLIP is looked for').env('ATHANOR_DATA_DIR').default(defaultDataDir),
+    )
     .option('--threshold <x>', 'least score (default: 0.35; DeepDanbooru and CLIP 0.5)', decimal)
     .option('--character-threshold <x>', 'least score of a character', decimal, usualSelection.thresholds.character)
     .addOption(
@@ -112,18 +120,20 @@ interface Scorer {
   readonly dispose: () => Promise<void>
 }
 
-async function openScorer({ model, clip, threads, enlargeSmall = false }: TagOptions): Promise<Scorer> {
+async function openScorer({ model, threads, enlargeSmall = false, ...options }: TagOptions): Promise<Scorer> {
   if (model !== undefined) {
     const tagger = await openTagger(model, { threads, enlargesSmall: enlargeSmall })
     return { score: tagger.score, general: tagger.family === 'deepdanbooru' ? 0.5 : 0.35, dispose: tagger.dispose }
   }
+  const clip = options.clip ?? findEvaluator(options.dataDir)
   if (clip !== undefined) {
-    const towers = await openClip(clip, { threads })
+    process.stderr.write(`no tagger is named: words are chosen by the CLIP of ${clip}\n`)
+    const towers = clipOf(await openAnyEvaluator(clip, threads))
     return { score: await openZeroShot(towers), general: 0.5, dispose: towers.dispose }
   }
   throw new StudioError(
     'bad-request',
-    'expected --model <tagger> or --clip <folder>. The checkpoints that pictures are made with hold CLIP’s text tower only, which cannot look at a picture',
+    'expected --model <tagger> or --clip <folder>, since models/CLIP and training/evaluator of the data folder are not there. The checkpoints that pictures are made with hold CLIP’s text tower only, which cannot look at a picture',
     { field: 'model' },
   )
 }

@@ -25,6 +25,7 @@ const quiet: readonly QuietFlag[] = [
   ...['--ui-config-file <file>', '--hide-ui-dir-config', '--freeze-settings', '--freeze-settings-in-sections <names>', '--freeze-specific-settings <names>', '--theme <name>', '--use-textbox-seed', '--disable-console-progressbars', '--no-prompt-history', '--gradio-queue', '--no-gradio-queue', '--gradio-debug', '--gradio-img2img-tool <name>', '--gradio-inpaint-tool <name>', '--gradio-allowed-path <folder>', '--ui-debug-mode', '--no-progressbar-hiding', '--max-batch-count <n>', '--filenames-max-length <n>', '--unix-filenames-sanitization', '--administrator', '--enable-console-prompts', '--disable-tls-verify'].map((flags) => ({ flags, reason: page })), // biome-ignore format: a list
   ...['--use-ipex', '--loglevel <level>', '--device-id <id>', '--no-hashing', '--skip-load-model-at-start', '--allow-code', '--disable-safe-unpickle'].map((flags) => ({ flags, reason: python })), // biome-ignore format: a list
   ...['--enable-insecure-extension-access', '--disable-all-extensions', '--disable-extra-extensions'].map((flags) => ({ flags, reason: extensions })), // biome-ignore format: a list
+  ...['--disable-tageditor', '--dev'].map((flags) => ({ flags, reason: page })),
   { flags: '--api', reason: 'the API answers always; --api-auth asks for a password' },
   { flags: '--autolaunch', reason: 'no browser is opened; the address is printed' },
   { flags: '--share', reason: 'no tunnel to the public internet is opened' },

@@ -11,6 +11,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   serve: async () => (await import('./serve.ts')).serveCommand(),
   generate: async () => (await import('./generate.ts')).generateCommand(),
   dataset: async () => (await import('./dataset.ts')).datasetCommand(),
+  compare: async () => (await import('./compare.ts')).compareCommand(),
   inspect: async () => (await import('./inspect.ts')).inspectCommand(),
   merge: async () => (await import('./merge.ts')).mergeCommand(),
   lora: async () => (await import('./lora.ts')).loraToolsCommand(),

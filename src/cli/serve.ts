@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs'
-import { Command } from 'commander'
+import { availableParallelism } from 'node:os'
+import { join, resolve } from 'node:path'
+import { Command, Option } from 'commander'
 import { StudioError } from '../errors.ts'
 import { type Credential, defaultSettings, type ServerSettings } from '../server/settings.ts'
 import { addLogOptions, crewOf, type LogOptions, loggerOf } from './crewOptions.ts'
@@ -11,7 +13,13 @@ import { addStudioOptions, type StudioOptions, studioOf } from './studioOptions.
 interface ServeOptions extends StudioOptions, FleetOptions, LogOptions {
   readonly listen?: boolean
   readonly serverName?: string
+  readonly host?: string
   readonly port?: number
+  readonly startPage: 'studio' | 'training'
+  readonly tensorboardHost?: string
+  readonly tensorboardPort?: number
+  readonly disableTensorboard?: boolean
+  readonly logdir?: string
   readonly allowedHosts?: string
   readonly nowebui?: boolean
   readonly apiAuth?: string
@@ -37,6 +45,7 @@ interface ServeOptions extends StudioOptions, FleetOptions, LogOptions {
 
 const defaultPort = 7860
 const defaultApiPort = 7861
+const defaultTensorboardPort = 6006
 
 /** `serve`: the server, and what `webui.sh` does where no command is named. */
 export function serveCommand(): Command {
@@ -45,12 +54,20 @@ export function serveCommand(): Command {
     .optionsGroup('Reach:')
     .option('--listen', 'let other machines in (0.0.0.0)')
     .option('--server-name <host>', 'the address to listen on')
+    .option('--host <host>', 'the same')
     .option('--port <n>', `the port (default: ${defaultPort}, with --nowebui ${defaultApiPort})`, wholeNumber)
     .option('--allowed-hosts <names>', 'names by which browsers may reach it, besides addresses; * for any')
     .option('--subpath <path>', 'the path under which a proxy shows it')
     .option('--tls-keyfile <file>', 'with --tls-certfile: speak HTTPS')
     .option('--tls-certfile <file>', 'the certificate')
     .option('--nowebui', 'only the API')
+    .addOption(
+      new Option('--start-page <page>', 'what is shown first').choices(['studio', 'training']).default('studio'),
+    )
+    .option('--tensorboard-port <n>', 'show the curves of trainings on this port as well', wholeNumber)
+    .option('--tensorboard-host <host>', 'the address for it (default: this machine alone)')
+    .option('--disable-tensorboard', 'do not')
+    .option('--logdir <folder>', 'where curves are logged (default: logs/ in the data folder)')
     .option('--timeout-keep-alive <seconds>', 'how long idle connections stay open', wholeNumber, 30)
     .optionsGroup('Safety:')
     .option('--api-auth <user:password,…>', 'who may come in')
@@ -100,10 +117,14 @@ async function run(options: ServeOptions, command: Command): Promise<void> {
     logger,
     limits: { queued: options.maxQueue, queuedPerUser: options.maxQueuePerUser },
     graceSeconds: options.graceSeconds,
+    threads: options.threads ?? availableParallelism(),
     shutDown: (how) => end(how),
   })
   // Launchers wait for this line.
   process.stdout.write(`Running on local URL:  ${server.url.replace('0.0.0.0', '127.0.0.1')}${settings.subpath}\n`)
+  if (server.curvesUrl !== undefined) {
+    process.stdout.write(`TensorBoard on local URL:  ${server.curvesUrl.replace('0.0.0.0', '127.0.0.1')}\n`)
+  }
 
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
@@ -121,12 +142,14 @@ function settingsOf(options: ServeOptions): ServerSettings {
   const hasPage = options.nowebui !== true
   return {
     ...defaultSettings,
-    host: options.serverName ?? (options.listen ? '0.0.0.0' : '127.0.0.1'),
+    host: options.serverName ?? options.host ?? (options.listen ? '0.0.0.0' : '127.0.0.1'),
     port: options.port ?? (hasPage ? defaultPort : defaultApiPort),
     allowedHosts: namesOf(options.allowedHosts).map((name) => name.toLowerCase()),
     subpath: subpathOf(options.subpath),
     tls: tlsOf(options),
     hasPage,
+    startPage: options.startPage === 'training' ? 'training.html' : 'index.html',
+    tensorboard: tensorboardOf(options),
     credentials: [
       ...credentialsOf(options.apiAuth, '--api-auth'),
       ...credentialsOf(options.gradioAuth, '--gradio-auth'),
@@ -145,6 +168,18 @@ function settingsOf(options: ServeOptions): ServerSettings {
     keepAliveSeconds: options.timeoutKeepAlive,
     cacheDir: options.cacheDir,
     limits: { ...defaultSettings.limits, bodyBytes: options.maxBodyMb * 2 ** 20 },
+  }
+}
+
+/** Where curves are shown on a port of their own: nowhere unless a port or a host is named. */
+function tensorboardOf(options: ServeOptions): ServerSettings['tensorboard'] {
+  const { tensorboardHost, tensorboardPort, disableTensorboard, logdir, dataDir } = options
+  if (disableTensorboard) return undefined
+  if (tensorboardPort === undefined && tensorboardHost === undefined) return undefined
+  return {
+    host: tensorboardHost ?? '127.0.0.1',
+    port: tensorboardPort ?? defaultTensorboardPort,
+    folder: resolve(logdir ?? join(dataDir, 'logs')),
   }
 }
 

@@ -1,13 +1,15 @@
-import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { parse } from 'node:path'
 import { Command, Option } from 'commander'
 import { openStudio } from '../pipeline/studio.ts'
+import { Narrator } from '../runs/inWords.ts'
 import { parseFlags, readArguments } from '../train/lora/arguments.ts'
 import { readConfigFile } from '../train/lora/configFile.ts'
-import { duration, preflight } from '../train/lora/preflight.ts'
+import { preflight } from '../train/lora/preflight.ts'
 import { prepareRun } from '../train/lora/prepare.ts'
-import { type LoraEvent, type StepEvent, trainLora } from '../train/lora/run.ts'
+import { type LoraEvent, trainLora } from '../train/lora/run.ts'
+import { withLoggedSamples } from '../train/lora/sampleLog.ts'
+import { version } from '../version.ts'
 import { onInterrupt } from './interrupt.ts'
 import { wholeNumber } from './numbers.ts'
 import { progressBar } from './progressBar.ts'
@@ -51,8 +53,8 @@ async function run(options: LoraOptions & { readonly config_file?: string }, fla
   try {
     const prepared = await prepareRun(args, studio, folder, threads)
     if (options.check) return print([...prepared.notes, ...(await preflight(prepared, threads))].join('\n'))
-    const events = trainLora(prepared, { studio, folder, threads, programVersion: version(), signal: onInterrupt() })
-    await follow(events)
+    const events = trainLora(prepared, { studio, folder, threads, programVersion: version, signal: onInterrupt() })
+    await follow(withLoggedSamples(events))
   } finally {
     await studio.close()
   }
@@ -61,64 +63,21 @@ async function run(options: LoraOptions & { readonly config_file?: string }, fla
 /** Shows a training until it ends: a bar on a terminal, a line for every step elsewhere. */
 async function follow(events: AsyncIterable<LoraEvent>): Promise<void> {
   const bar = progressBar(process.stderr, true)
-  let pace = 0
-  let steps = 0
+  const narrator = new Narrator()
   for await (const event of events) {
-    switch (event.kind) {
-      case 'plan':
-        print(event.lines.join('\n'))
-        break
-      case 'caching':
-        bar.update(event.done, event.total, 'encoding pictures')
-        break
-      case 'resumed':
-        print(`goes on after step ${event.step}, epoch ${event.epoch}`)
-        break
-      case 'step': {
-        // A running mean over some twenty steps, so that the time left is not that of the last step.
-        steps++
-        pace += (event.seconds - pace) / Math.min(steps, 20)
-        const what = `epoch ${event.epoch}/${event.epochs}, avr_loss=${event.averageLoss.toFixed(4)}`
-        bar.update(event.step, event.total, what)
-        if (!process.stderr.isTTY) print(stepLine(event, what, pace))
-        break
-      }
-      case 'validated': {
-        const isBest = event.isBest ? ', the best so far' : ''
-        print(`epoch ${event.epoch}, step ${event.step}: validation loss ${event.loss.toFixed(5)}${isBest}`)
-        break
-      }
-      case 'sampled':
-        print(`sample: ${event.path}`)
-        break
-      case 'saved':
-        print(`saved: ${event.path}`)
-        break
-      case 'ended':
-        bar.stop()
-        print(`${endings[event.reason]}: ${event.path}`)
-        if (event.best !== undefined) print(`best by validation loss: ${event.best}`)
-        if (event.reason === 'stopped') process.exitCode = 130
+    const lines = narrator.lines(event)
+    if (event.kind === 'caching') bar.update(event.done, event.total, 'encoding pictures')
+    if (event.kind === 'ended') bar.stop()
+    if (event.kind === 'step') {
+      const what = `epoch ${event.epoch}/${event.epochs}, avr_loss=${event.averageLoss.toFixed(4)}`
+      bar.update(event.step, event.total, what)
+      if (process.stderr.isTTY) continue
     }
+    if (lines.length > 0) print(lines.join('\n'))
+    if (event.kind === 'ended' && event.reason === 'stopped') process.exitCode = 130
   }
-}
-
-const endings = {
-  done: 'done',
-  stopped: 'stopped; --resume with the state beside it goes on',
-  early: 'ended early, as nothing got better',
-}
-
-function stepLine({ step, total, loss }: StepEvent, what: string, pace: number): string {
-  const left = duration((total - step) * pace)
-  return `step ${step}/${total}, ${what}, loss ${loss.toFixed(4)}, ${pace.toPrecision(3)} s a step, ${left} left`
 }
 
 function print(line: string): void {
   process.stdout.write(`${line}\n`)
-}
-
-function version(): string {
-  const path = new URL('../../package.json', import.meta.url)
-  return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version
 }

@@ -16,7 +16,7 @@ export interface NetworkUse {
   readonly blocks?: BlockWeights
 }
 
-/** One number for the whole batch, or one for each of its rows. */
+/** One number for the whole batch, or one for each of its pictures. */
 export type Strength = number | readonly number[]
 
 /** What the networks of a prompt come to, layer by layer. Paths are the checkpoint's, without `.weight`. */
@@ -67,6 +67,20 @@ export function planNetworks(uses: readonly NetworkUse[]): NetworkPlan {
     })
   }
   return { merges, branches }
+}
+
+/** Whether the pictures of a batch have branches at strengths of their own. */
+export function isVaried({ branches }: NetworkPlan): boolean {
+  return [...branches.values()].flat().some(({ strength }) => typeof strength !== 'number')
+}
+
+/** The plan as it is for one picture of the batch. */
+export function planOfPicture({ merges, branches }: NetworkPlan, picture: number): NetworkPlan {
+  const own = (strength: Strength) => (typeof strength === 'number' ? strength : (strength[picture] ?? 0))
+  const picked = [...branches].map(
+    ([path, chain]) => [path, chain.map((each) => ({ ...each, strength: own(each.strength) }))] as const,
+  )
+  return { merges, branches: new Map(picked) }
 }
 
 function strengthAt(path: string, { text, unet, blocks }: NetworkUse): Strength {

@@ -4,6 +4,9 @@ import { resample } from '../image/resample.ts'
 /** Side at which pictures are compared: details that differ in every rendering of the same drawing do not count. */
 const comparedSide = 32
 
+/** A picture this near to a drawing that was trained on, of 0 to 1, is called a copy of it. */
+export const copyDifference = 0.05
+
 /** For each picture, the root mean square difference, in shares of the full range, from the nearest of others. */
 export function nearestDifferences(pictures: readonly Rgb8[], others: Iterable<Rgb8>): readonly number[] {
   const small = pictures.map(reduced)

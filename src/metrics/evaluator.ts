@@ -13,6 +13,8 @@ export interface Evaluator {
   /** Vectors [N, D]; those of a picture and of a caption that fits it point the same way. */
   pictures(pictures: readonly Rgb8[]): Promise<Tensor>
   captions(captions: readonly string[]): Promise<Tensor>
+  /** What cosines of pictures and captions were multiplied by where they compete. */
+  readonly scale: number
   dispose(): Promise<void>
 }
 
@@ -33,6 +35,7 @@ export async function openEvaluator(folder: string, threads: number): Promise<Ev
     return stack(parts)
   }
   return {
+    scale: Math.exp(averages.get('logit_scale')?.data[0] ?? 0),
     pictures: (all) =>
       inParts(all, async (part) => {
         const { size } = model.picture

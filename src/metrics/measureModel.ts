@@ -11,7 +11,7 @@ import type { Recipe } from '../pipeline/recipe.ts'
 import type { Studio } from '../pipeline/studio.ts'
 import { recipeFromRequest } from '../pipeline/wire/recipeFromRequest.ts'
 import { rows, type Tensor } from '../tensor/tensor.ts'
-import { nearestDifferences } from './copies.ts'
+import { copyDifference, nearestDifferences } from './copies.ts'
 import type { Evaluator } from './evaluator.ts'
 import { type Measured, meanOf, shareOf } from './interval.ts'
 import { kernelDistance } from './kid.ts'
@@ -19,9 +19,6 @@ import { ranksOf, recallAt } from './retrieval.ts'
 
 /** Captions among which a picture's own is looked for. */
 export const choices = 64
-
-/** A picture this near to a drawing that was trained on, of 0 to 1, is called a copy of it. */
-const copyDifference = 0.05
 
 export interface ModelMeasuring {
   readonly studio: Studio

@@ -35,9 +35,8 @@ export async function* sampleBatch(
   start: StartState | undefined,
 ): AsyncGenerator<StepProgress, SampledBatch> {
   const { recipe, studio } = job
-  const prompt = batch.images[0]!.prompt
-  noteNetworks(job, [prompt])
-  const adapted = await adaptModel(job, studio.model(recipe), prompt)
+  noteNetworks(job, [batch.images[0]!.prompt])
+  const adapted = await adaptModel(job, studio.model(recipe), batch.images)
   const timeline = { steps: callsOf(recipe.pass), useOldScheduling: recipe.prompting.useOldScheduling }
   const painter = await preparePainter(job, adapted, adapted, batch.images, timeline)
   notePrompts(job, painter)
@@ -110,14 +109,13 @@ async function* hiresPass(
     second: autoencoder(model, recipe, pool),
   }
   const prompts = hires.prompts.slice(batch.first, batch.first + batch.images.length)
-  const prompt = prompts[0]!.prompt
   const isLatent = latentUpscalers.has(hires.upscaler)
   const upscaler = isLatent ? undefined : studio.upscaler(hires.upscaler, recipe.tiles)
   if (recipe.coding.encoder && (!isLatent || hires.firstPicture)) facts.set('VAE Encoder', 'TAESD')
   const start = await hiresStart(recipe, batch.images, hires, latent, vaes, upscaler)
 
-  noteNetworks(job, [batch.images[0]!.prompt, prompt])
-  const adapted = await adaptModel(job, model, prompt)
+  noteNetworks(job, [batch.images[0]!.prompt, prompts[0]!.prompt])
+  const adapted = await adaptModel(job, model, prompts)
   const reader = hires.usesFirstPassConds ? firstPainter.adapted : adapted
   const timeline = {
     steps: callsOf(recipe.pass),

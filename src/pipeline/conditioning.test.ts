@@ -33,10 +33,32 @@ test('each distinct text is read once, the negative prompt first, and whole sche
 
 test('each call finds what its schedule says, the first entry one call longer', async () => {
   const conditioning = await conditionOn([{ prompt: '[x:y:2]', negativePrompt: '' }], { steps: 4 }, letters())
-  const shown = [0, 1, 2, 3].map(
-    (call) => conditionedAt(conditioning, call, 'none', undefined).cond[0]![0]!.context.data[0],
-  )
+  const shown = [0, 1, 2, 3].map((call) => conditionedAt(conditioning, call, 'none', []).cond[0]![0]!.context.data[0])
   expect(shown.map((code) => String.fromCharCode(code!))).toEqual(['x', 'x', 'x', 'y'])
+})
+
+test('where every picture has a reader of its own, each is given its own encoding and its own padding', async () => {
+  const prompts = [
+    { prompt: 'abcdef', negativePrompt: 'n' },
+    { prompt: 'abcdef', negativePrompt: 'n' },
+  ]
+  const own: EncodeTexts = async (texts, picture) => ({
+    contexts: texts.map((text) =>
+      tensor(
+        Float32Array.from({ length: text.length }, () => picture),
+        [text.length, 1],
+      ),
+    ),
+    embeddings: [],
+  })
+  const conditioning = await conditionOn(prompts, { steps: 1 }, own, true)
+  const empties = [tensor([70], [1, 1]), tensor([71], [1, 1])]
+  const { cond, uncond } = conditionedAt(conditioning, 0, 'empty', empties)
+  expect(cond.map(([part]) => numbers(part!.context))).toEqual([Array(6).fill(0), Array(6).fill(1)])
+  expect(uncond.map(numbers)).toEqual([
+    [0, 70, 70, 70, 70, 70],
+    [1, 71, 71, 71, 71, 71],
+  ])
 })
 
 test('embeddings are listed latest first, and brackets noticed', async () => {
@@ -55,7 +77,7 @@ test.each([
   ['abc', 'nop', 'empty', ['abc', 'nop'], 'none'],
 ] as const)('%s against %s, padding %s', async (prompt, negativePrompt, padding, shown, padded) => {
   const conditioning = await conditionOn([{ prompt, negativePrompt }], { steps: 1 }, letters())
-  const at = conditionedAt(conditioning, 0, padding, empty)
+  const at = conditionedAt(conditioning, 0, padding, [empty])
   expect(at.padded).toBe(padded)
   const [cond, uncond] = [at.cond[0]![0]!.context, at.uncond[0]!]
   const text = (codes: readonly number[]) => String.fromCharCode(...codes.filter((code) => code > 9))
@@ -66,7 +88,7 @@ test.each([
 test('padding ends in empty prompts, or in the last token over again', async () => {
   const conditioning = await conditionOn([{ prompt: 'abcdef', negativePrompt: 'nop' }], { steps: 1 }, letters())
   const uncondWith = (padding: 'empty' | 'last-token') =>
-    numbers(conditionedAt(conditioning, 0, padding, empty).uncond[0]!)
+    numbers(conditionedAt(conditioning, 0, padding, [empty]).uncond[0]!)
   expect(uncondWith('empty').slice(3)).toEqual([9, 9, 9])
   expect(uncondWith('last-token').slice(3)).toEqual(Array(3).fill('p'.charCodeAt(0)))
 })

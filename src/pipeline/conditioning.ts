@@ -28,38 +28,46 @@ export interface Timeline extends ScheduleOptions {
   readonly steps: number
 }
 
-/** Reads the prompts of a batch: each distinct text is scheduled and encoded once. */
+/**
+ * Reads the prompts of a batch: each distinct text is scheduled and encoded once, or once for each picture where the
+ * encoder is another for each.
+ */
 export async function conditionOn(
   prompts: readonly { readonly prompt: string; readonly negativePrompt: string }[],
   timeline: Timeline,
   encode: EncodeTexts,
+  isVaried = false,
 ): Promise<Conditioning> {
   const embeddings: string[] = []
   let hasBrackets = false
   const reader = () => {
     const known = new Map<string, ScheduledContext>()
-    return async (text: string): Promise<ScheduledContext> => {
-      const found = known.get(text)
+    return async (text: string, picture: number): Promise<ScheduledContext> => {
+      const key = `${isVaried ? picture : ''} ${text}`
+      const found = known.get(key)
       if (found) return found
       const schedule = parsePromptSchedule(text, timeline.steps, timeline)
-      const { contexts, embeddings: used } = await encode(schedule.map((entry) => entry.text))
+      const { contexts, embeddings: used } = await encode(
+        schedule.map((entry) => entry.text),
+        picture,
+      )
       // Infotexts name what was read last first.
-      embeddings.unshift(...used)
+      embeddings.unshift(...used.filter((name) => picture === 0 || !isVaried || !embeddings.includes(name)))
       hasBrackets ||= schedule.some((entry) => /[([]/.test(entry.text))
       const context = { schedule, contexts }
-      known.set(text, context)
+      known.set(key, context)
       return context
     }
   }
 
   const readNegative = reader()
   const uncond: ScheduledContext[] = []
-  for (const { negativePrompt } of prompts) uncond.push(await readNegative(negativePrompt))
+  for (const [i, { negativePrompt }] of prompts.entries()) uncond.push(await readNegative(negativePrompt, i))
   const readPositive = reader()
   const cond: { weight: number; text: ScheduledContext }[][] = []
-  for (const { prompt } of prompts) {
+  for (const [i, { prompt }] of prompts.entries()) {
     const parts: { weight: number; text: ScheduledContext }[] = []
-    for (const { text, weight } of splitAnd(prompt)) parts.push({ weight, text: await readPositive(text) })
+    for (const { text, weight } of splitAnd(prompt)) parts.push({ weight, text: await readPositive(text, i) })
     cond.push(parts)
   }
   return { cond, uncond, embeddings, hasBrackets }
@@ -70,13 +78,13 @@ export type Padded = 'none' | 'empty' | 'last-token'
 
 /**
  * What is in force at one denoiser call. Where prompt and negative prompt differ in length, the shorter is padded as
- * the recipe says: `emptyChunk` is the encoded empty prompt, [77, width].
+ * the recipe says: `emptyChunks` are the encoded empty prompt, [77, width], for all pictures or for each.
  */
 export function conditionedAt(
   { cond, uncond }: Conditioning,
   call: number,
   padding: Guidance['padding'],
-  emptyChunk: Tensor | undefined,
+  emptyChunks: readonly Tensor[],
 ): { cond: WeightedContext[][]; uncond: Tensor[]; padded: Padded } {
   const at = ({ schedule, contexts }: ScheduledContext) => contexts[entryAt(schedule, call)]!
   const asked = cond.map((parts) => parts.map(({ weight, text }) => ({ weight, context: at(text) })))
@@ -92,13 +100,14 @@ export function conditionedAt(
     )
     return { cond: asked, uncond: fitted, padded: padding }
   }
-  if (!emptyChunk) throw new Error('internal: padding without the empty prompt')
-  const pad = (context: Tensor) => {
+  const pad = (context: Tensor, picture: number) => {
+    const emptyChunk = emptyChunks[picture] ?? emptyChunks[0]
+    if (!emptyChunk) throw new Error('internal: padding without the empty prompt')
     const missing = (Math.max(longest, length) - context.shape[0]!) / emptyChunk.shape[0]!
     return stack([context, ...Array<Tensor>(missing).fill(emptyChunk)])
   }
   return {
-    cond: asked.map((parts) => parts.map(({ weight, context }) => ({ weight, context: pad(context) }))),
+    cond: asked.map((parts, i) => parts.map(({ weight, context }) => ({ weight, context: pad(context, i) }))),
     uncond: unasked.map(pad),
     padded: padding,
   }

@@ -88,6 +88,30 @@ describe('batch mates change nothing', () => {
   })
 })
 
+describe('strengths of a network within one batch', () => {
+  const listed = [0.4, -1].map((strength) => ({
+    prompt: `a red car <lora:tinylora:${strength}>`,
+    negativePrompt: 'blurry',
+    seed: 7,
+  }))
+  const batchWith = (networksOf: 'first picture' | 'each picture') =>
+    recipeFromRequest({ ...small, steps: 1, batch_size: 2 }, 'txt2img', studio, { pictures: listed, networksOf })
+
+  test('every picture is what it is alone, with the strengths of its own prompt', async () => {
+    const { images } = await run(await batchWith('each picture'))
+    for (const [i, { prompt }] of listed.entries()) {
+      const [alone] = await pictures({ prompt, negative_prompt: 'blurry', steps: 1 })
+      expect(images[i]!.picture, prompt).toEqual(alone)
+    }
+    expect(largestDifference(images[0]!.picture, images[1]!.picture)).toBeGreaterThan(0)
+  })
+
+  test('unless that is asked for, a batch has those of its first picture, as in the reference', async () => {
+    const { images } = await run(await batchWith('first picture'))
+    expect(images[1]!.picture).toEqual(images[0]!.picture)
+  })
+})
+
 describe('sizes that do not fit each other', () => {
   const masked = { mask: base64('mask128.png'), inpaint_full_res: false, steps: 1, denoising_strength: 1 }
 

@@ -1,5 +1,6 @@
 import { StudioError } from '../errors.ts'
 import { parseBlockWeights } from '../lora/blockWeights.ts'
+import type { Tensor } from '../tensor/tensor.ts'
 import { loraTags, parseExtraNetworks } from '../text/extraNetworks.ts'
 import { conditionOn, type Timeline } from './conditioning.ts'
 import type { LearntWord } from './embeddingFile.ts'
@@ -46,20 +47,52 @@ export function checkCancelled({ signal }: Pick<Job, 'signal'>): void {
   if (signal?.aborted) throw new StudioError('cancelled', 'stopped on request')
 }
 
-/** The model of a checkpoint with the networks that a batch's first prompt asks for. */
-export function adaptModel({ studio, recipe }: Job, model: Model, prompt: string): Promise<AdaptedModel> {
-  return studio.shelf.adapt(model, askedNetworks(recipe, prompt))
+/** The model of a checkpoint with the networks that a batch's prompts ask for. */
+export function adaptModel({ studio, recipe }: Job, model: Model, prompts: readonly Prompts[]): Promise<AdaptedModel> {
+  return studio.shelf.adapt(model, batchNetworks(recipe, prompts))
+}
+
+/**
+ * The networks of a batch: those of its first prompt, or of every prompt, with a strength for each picture, which is 0
+ * where its prompt does not ask for the network.
+ */
+export function batchNetworks(recipe: Recipe, prompts: readonly Prompts[]): AskedNetwork[] {
+  if (recipe.prompting.networksOf !== 'each picture') return askedNetworks(recipe, prompts[0]!.prompt)
+  const together = new Map<string, AskedNetwork & { text: number[]; unet: number[] }>()
+  for (const [picture, { prompt }] of prompts.entries()) {
+    const times = new Map<string, number>()
+    for (const { text, unet, ...use } of askedNetworks(recipe, prompt)) {
+      const alike = JSON.stringify({ ...use, blocks: use.blocks && [...use.blocks] })
+      const time = (times.get(alike) ?? 0) + 1
+      times.set(alike, time)
+      const known = together.get(`${alike} ${time}`) ?? {
+        ...use,
+        text: prompts.map(() => 0),
+        unet: prompts.map(() => 0),
+      }
+      known.text[picture] = text
+      known.unet[picture] = unet
+      together.set(`${alike} ${time}`, known)
+    }
+  }
+  return [...together.values()]
+}
+
+/** A network with the strengths that one prompt gives it. */
+interface SinglyAsked extends AskedNetwork {
+  readonly text: number
+  readonly unet: number
 }
 
 /**
  * The networks a prompt asks for, in its order; those that the recipe does not know are left out. One that is named
  * twice is applied twice, and both times as it was named last: the reference keeps one strength for a network.
  */
-export function askedNetworks({ networks, prompting }: Recipe, prompt: string): AskedNetwork[] {
+export function askedNetworks({ networks, prompting }: Recipe, prompt: string): SinglyAsked[] {
   if (prompting.disableNetworks || networks.size === 0) return []
   const tags = loraTags(parseExtraNetworks(prompt).networks)
   const last = new Map(tags.map((tag) => [tag.name, tag]))
-  return tags.flatMap(({ name }): AskedNetwork[] => {
+  return tags.flatMap(({ name }): SinglyAsked[] => {
     const file = networks.get(name)
     const tag = last.get(name)
     if (!file || !tag) return []
@@ -84,7 +117,7 @@ export async function preparePainter(
   timeline: Timeline,
 ): Promise<Painter> {
   const tokenizer = studio.tokenizer(reader.model.config.text.kind)
-  const asked = new Set(askedNetworks(recipe, prompts[0]!.prompt).map(({ path }) => path))
+  const asked = new Set(batchNetworks(recipe, prompts).map(({ path }) => path))
   const present = embeddings.filter(({ file }) => !file.isBundled || asked.has(file.path))
   const learnt = present.map(({ embedding }) => embedding)
   const encode = textEncoder(reader, recipe.prompting, learnt, tokenizer, studio.pool)
@@ -92,9 +125,13 @@ export async function preparePainter(
     prompt: parseExtraNetworks(prompt).text,
     negativePrompt,
   }))
-  const conditioning = await conditionOn(texts, timeline, encode)
-  const emptyChunk = recipe.guidance.padding === 'empty' ? (await encode([''])).contexts[0] : undefined
-  return { adapted, conditioning, emptyChunk }
+  const conditioning = await conditionOn(texts, timeline, encode, reader.isVaried)
+  const emptyChunks: Tensor[] = []
+  if (recipe.guidance.padding === 'empty') {
+    const readers = reader.isVaried ? prompts.keys() : [0]
+    for (const picture of readers) emptyChunks.push((await encode([''], picture)).contexts[0]!)
+  }
+  return { adapted, conditioning, emptyChunks }
 }
 
 /** Notes what prompts turned out to use. */

@@ -5,7 +5,7 @@ import { attachBranches, branchFeeds, type Reach, reachOf } from '../lora/attach
 import { type FittedNetwork, fitNetwork } from '../lora/fit.ts'
 import { mergeNetworks } from '../lora/merge.ts'
 import { openNetwork } from '../lora/network.ts'
-import { type NetworkPlan, type NetworkUse, planNetworks } from '../lora/plan.ts'
+import { isVaried, type NetworkPlan, type NetworkUse, planNetworks, planOfPicture } from '../lora/plan.ts'
 import type { Adapter } from '../nn/scope.ts'
 import type { Feed } from '../runtime/session.ts'
 import type { Model } from './model.ts'
@@ -19,13 +19,15 @@ export interface AdaptedModel {
   readonly key: string
   /** What runs beside the layers of one part of the model, where anything does. */
   branches(part: Part): { readonly reach: Reach; readonly adapter: Adapter } | undefined
-  /** What its session is fed for them, for so many rows. */
-  feeds(session: ReadySession, rows: number): Readonly<Record<string, Feed>>
+  /** The pictures of a batch have networks at strengths of their own. */
+  readonly isVaried: boolean
+  /** What its session is fed for them, for so many rows of a picture of the batch. */
+  feeds(session: ReadySession, rows: number, picture: number): Readonly<Record<string, Feed>>
 }
 
 export type Part = 'text' | 'unet'
 
-/** A network a prompt asks for: where it is and how strongly it works. */
+/** A network prompts ask for: where it is and how strongly it works, in all pictures of a batch or in each. */
 export interface AskedNetwork extends Omit<NetworkUse, 'network'> {
   readonly path: string
 }
@@ -65,6 +67,11 @@ export class NetworkShelf {
     return adapted
   }
 
+  /** Whether a network runs beside the model's layers, so that each picture of a batch may have it at its own strength. */
+  runsBeside(model: Model, path: string): boolean {
+    return planNetworks([{ network: this.#fit(model, path), text: 1, unet: 1 }]).merges.size === 0
+  }
+
   /** Forgets everything that was read. */
   clear(): void {
     this.#fitted = []
@@ -90,6 +97,7 @@ export class NetworkShelf {
 }
 
 function adapted(model: Model, weights: Model['weights'], plan: NetworkPlan, key: string): AdaptedModel {
+  const hasOwnStrengths = isVaried(plan)
   const known = new Map<ReadySession, Map<number, Readonly<Record<string, Feed>>>>()
   return {
     model,
@@ -101,7 +109,10 @@ function adapted(model: Model, weights: Model['weights'], plan: NetworkPlan, key
       const reach = reachOf({ ...plan, branches })
       return { reach, adapter: attachBranches(reach) }
     },
-    feeds(session, rows) {
+    isVaried: hasOwnStrengths,
+    feeds(session, rows, picture) {
+      // Of each picture's own a set is made anew for every call: kept, they would take the memory of as many networks.
+      if (hasOwnStrengths) return branchFeeds(planOfPicture(plan, picture), session.sites, rows)
       const byRows = known.get(session) ?? new Map<number, Readonly<Record<string, Feed>>>()
       known.set(session, byRows)
       const feeds = byRows.get(rows) ?? branchFeeds(plan, session.sites, rows)

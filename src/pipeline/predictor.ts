@@ -29,7 +29,7 @@ export function predictor(adapted: AdaptedModel, use: UnetUse, pool: SessionPool
         latent: withChannels(stack(places.map((place) => rows(x, place, place + 1))), use.extraChannels, image),
         timesteps: { shape: [places.length], data: new Float32Array(places.length).fill(timestep) },
         context: stack(places.map((place) => oneOf(asked[place]!.context))),
-        ...adapted.feeds(session, places.length),
+        ...adapted.feeds(session, places.length, image),
       })
       if (!prediction) throw new Error('internal: a UNet without a prediction')
       places.forEach((place, row) => {

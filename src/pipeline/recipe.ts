@@ -94,6 +94,8 @@ export interface Prompting {
   readonly clipSkip: number
   /** `<lora:…>` and its kin are left unread. */
   readonly disableNetworks: boolean
+  /** Whose prompt says with which networks a batch is painted: the first picture's, as in the reference, or each one's own. */
+  readonly networksOf: 'first picture' | 'each picture'
 }
 
 /** One run of the sampler. */

@@ -15,8 +15,8 @@ import type { SessionPool } from './sessionPool.ts'
 export interface Painter {
   readonly adapted: AdaptedModel
   readonly conditioning: Conditioning
-  /** The encoded empty prompt, where prompts are padded with it. */
-  readonly emptyChunk: Tensor | undefined
+  /** The encoded empty prompt, where prompts are padded with it: one for all pictures, or one for each. */
+  readonly emptyChunks: readonly Tensor[]
 }
 
 /** How a refiner takes over. */
@@ -77,7 +77,7 @@ export function conditioner({ recipe, painter, use, pool, facts, takeover }: Sou
       noteRefiner(takeover, facts)
     }
     noteGuidance(guidance, call, level, facts)
-    const { padded, ...conditioned } = conditionedAt(current.conditioning, call, guidance.padding, current.emptyChunk)
+    const { padded, ...conditioned } = conditionedAt(current.conditioning, call, guidance.padding, current.emptyChunks)
     if (padded !== 'none') lateFacts.set(padded === 'empty' ? 'Pad conds' : 'Pad conds v0', true)
     return { model, ...conditioned }
   }

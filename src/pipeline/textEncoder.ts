@@ -18,8 +18,11 @@ export interface EncodedTexts {
   readonly embeddings: readonly string[]
 }
 
-/** Encodes texts that belong together, as the entries of one prompt's schedule do. */
-export type EncodeTexts = (texts: readonly string[]) => Promise<EncodedTexts>
+/**
+ * Encodes texts that belong together, as the entries of one prompt's schedule do; networks may be upon the encoder at
+ * strengths of the picture's own.
+ */
+export type EncodeTexts = (texts: readonly string[], picture: number) => Promise<EncodedTexts>
 
 /** The text encoder of a model, as prompts of one recipe are read. */
 export function textEncoder(
@@ -49,26 +52,31 @@ export function textEncoder(
         { skip },
       ),
     )
-  const run = async (chunk: Chunk): Promise<Tensor> => {
+  const run = async (chunk: Chunk, picture: number): Promise<Tensor> => {
     const ready = await session()
     const { hidden } = await ready.run({
       tokens: { shape: [1, chunkLength], data: BigInt64Array.from(encoderTokens(chunk, kind), BigInt) },
       ...injection(chunk, width),
-      ...adapted.feeds(ready, 1),
+      ...adapted.feeds(ready, 1, picture),
     })
     if (!hidden) throw new Error('internal: a text encoder without a result')
     return hidden
   }
 
   const known = new Map<string, Promise<Tensor>>()
-  const encode = (chunk: Chunk): Promise<Tensor> => {
-    const key = JSON.stringify([chunk.tokens, chunk.fixes.map(({ offset, embedding }) => [offset, embedding.name])])
-    const found = known.get(key) ?? run(chunk)
+  const encode = (chunk: Chunk, picture: number): Promise<Tensor> => {
+    const reader = adapted.isVaried ? picture : 0
+    const key = JSON.stringify([
+      reader,
+      chunk.tokens,
+      chunk.fixes.map(({ offset, embedding }) => [offset, embedding.name]),
+    ])
+    const found = known.get(key) ?? run(chunk, picture)
     known.set(key, found)
     return found
   }
 
-  return async (texts) => {
+  return async (texts, picture) => {
     const rounds = chunkRounds(texts.map((text) => chunked(text, options)))
     const names = rounds.flatMap((chunks) =>
       chunks.flatMap(({ fixes }) => fixes.map(({ embedding }) => embedding.name)),
@@ -76,7 +84,7 @@ export function textEncoder(
     const weighed: Tensor[] = []
     for (const chunks of rounds) {
       const hidden: Tensor[] = []
-      for (const each of chunks) hidden.push(await encode(each))
+      for (const each of chunks) hidden.push(await encode(each, picture))
       weighed.push(
         applyEmphasis(
           stack(hidden),

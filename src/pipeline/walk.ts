@@ -120,7 +120,7 @@ function takeoverOf(job: Job, { pass, laidOut: { choice, plan }, prompts, timeli
     totalCalls: plan.totalCalls,
     hasSigmas: choice.sampler.kind !== 'timesteps',
     painter: async () => {
-      const adapted = await adaptModel(job, job.studio.model(refiner.model), prompts[0]!.prompt)
+      const adapted = await adaptModel(job, job.studio.model(refiner.model), prompts)
       return preparePainter(job, adapted, adapted, prompts, timeline)
     },
   }

@@ -60,8 +60,13 @@ export class Painter {
   }
 
   /** The recipe of the request with some fields changed; `pictures` lists prompts and seeds one by one. */
-  recipe(changes: Body = {}, pictures?: readonly PictureRequest[], floats: readonly string[] = []): Promise<Recipe> {
-    const { endpoint, body, lenient } = this.task
+  recipe(
+    changes: Body = {},
+    pictures?: readonly PictureRequest[],
+    floats: readonly string[] = [],
+    lenient = this.task.lenient,
+  ): Promise<Recipe> {
+    const { endpoint, body } = this.task
     const { script_name: _, script_args: __, ...plain } = { ...body, ...changes }
     return recipeFromRequest(plain, endpoint, this.studio, {
       lenient,

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import compress from '@fastify/compress'
 import fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
+import { EventLogs } from '../train/log/eventLogs.ts'
 import { a1111 } from './a1111/plugin.ts'
 import { tell } from './errorReply.ts'
 import { parseJsonBody } from './jsonBody.ts'
@@ -11,18 +12,16 @@ import { addOperations } from './operations/plugin.ts'
 import { page } from './page.ts'
 import { addSecurity } from './security/plugin.ts'
 import type { Services } from './services.ts'
+import type { ServerSettings } from './settings.ts'
+import { tensorboardRoutes } from './tensorboard/tensorboardRoutes.ts'
 
 const lastRepliesMs = 1000
 
 /** Bytes below which compression costs more than it saves. */
 const shortestCompressed = 1000
 
-/**
- * The HTTP server, not yet listening: security first, then what watches it, the native API and A1111's. Every plugin is
- * given what it needs as its options; nothing is decorated.
- */
-export async function createApp(services: Services, logger: FastifyBaseLogger): Promise<FastifyInstance> {
-  const { settings } = services
+/** An HTTP server without routes: limits, errors, and security before everything. */
+export async function plainApp(settings: ServerSettings, logger: FastifyBaseLogger): Promise<FastifyInstance> {
   const { limits, tls, keepAliveSeconds } = settings
   const app = fastify({
     loggerInstance: logger,
@@ -59,12 +58,25 @@ export async function createApp(services: Services, logger: FastifyBaseLogger): 
   )
 
   await addSecurity(app, settings)
+  return app
+}
+
+/**
+ * The studio's server, not yet listening: security first, then what watches it, the native API and A1111's. Every plugin
+ * is given what it needs as its options; nothing is decorated.
+ */
+export async function createApp(services: Services, logger: FastifyBaseLogger): Promise<FastifyInstance> {
+  const { settings, runs } = services
+  const app = await plainApp(settings, logger)
   await app.register(compress, { threshold: shortestCompressed, encodings: ['gzip', 'identity'] })
   await addOperations(app, services)
   await addOpenApi(app, settings)
   await app.register(nativeApi, services)
   if (settings.hasA1111Api) await app.register(a1111, services)
-  if (settings.hasPage) await app.register(page, { subpath: settings.subpath })
+  await app.register(tensorboardRoutes, { prefix: '/tensorboard', logs: new EventLogs(runs.logFolder) })
+  if (settings.hasPage) {
+    await app.register(page, { subpath: settings.subpath, start: settings.startPage, hasOthers: true })
+  }
   return app
 }
 

@@ -14,6 +14,7 @@ export async function addOpenApi(app: FastifyInstance, { subpath }: ServerSettin
         { name: 'jobs', description: 'Work: submitting it, looking at it, ending it' },
         { name: 'events', description: 'What happens, as it happens' },
         { name: 'images', description: 'The gallery of saved pictures' },
+        { name: 'training', description: 'Sets of pictures, and networks that learn from them' },
         { name: 'studio', description: 'Models, and whether pictures are what they say' },
       ],
       ...(subpath !== '' && { servers: [{ url: subpath }] }),

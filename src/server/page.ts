@@ -30,11 +30,17 @@ const places = ['../web/', '../../dist/web/'].map((path) => fileURLToPath(new UR
 const notBuilt = 'The page is not built: run "npm run build". The API works: see /docs.\n'
 
 /**
- * The studio's page. Its files are read once and found by name in a table, so no address can lead anywhere else. Names
- * of assets hold a hash of their content: browsers keep them for ever and ask for `index.html` each time.
+ * The studio's pages. Their files are read once and found by name in a table, so no address can lead anywhere else. Names
+ * of assets hold a hash of their content: browsers keep them for ever and ask for the pages each time.
  */
-export const page: FastifyPluginAsync<{ readonly subpath: string }> = async (app, { subpath }) => {
-  const folder = places.find((place) => existsSync(join(place, 'index.html')))
+export const page: FastifyPluginAsync<{
+  readonly subpath: string
+  /** The page at the address without a name. */
+  readonly start: 'index.html' | 'training.html' | 'tensorboard.html'
+  /** The other pages are there as well, by their names. */
+  readonly hasOthers: boolean
+}> = async (app, { subpath, start, hasOthers }) => {
+  const folder = places.find((place) => existsSync(join(place, start)))
   if (folder === undefined) {
     app.get('/', { schema: { hide: true } }, async (_, reply) => reply.code(404).type('text/plain').send(notBuilt))
     return
@@ -44,7 +50,7 @@ export const page: FastifyPluginAsync<{ readonly subpath: string }> = async (app
       // Addresses in the page are relative: without the slash they would miss the path it is mounted under.
       if (subpath !== '' && request.originalUrl.split('?')[0] === subpath) return reply.redirect(`${subpath}/`)
       reply.header('content-security-policy', contentPolicy)
-      reply.header('cache-control', address === '/' ? 'no-cache' : 'public, max-age=31536000, immutable')
+      reply.header('cache-control', type.startsWith('text/html') ? 'no-cache' : 'public, max-age=31536000, immutable')
       return reply.type(type).send(bytes)
     })
   }
@@ -54,6 +60,8 @@ export const page: FastifyPluginAsync<{ readonly subpath: string }> = async (app
     const type = types[extname(path)]
     if (type === undefined) continue
     const address = relative(folder, path).split(sep).join('/')
-    serve(address === 'index.html' ? '/' : `/${address}`, readFileSync(path), type)
+    const bytes = readFileSync(path)
+    if (address === start) serve('/', bytes, type)
+    if (hasOthers || extname(path) !== '.html') serve(`/${address}`, bytes, type)
   }
 }

@@ -4,6 +4,14 @@ export interface Credential {
   readonly password: string
 }
 
+/** A server of curves beside the studio's. */
+export interface TensorboardSettings {
+  readonly host: string
+  readonly port: number
+  /** Runs' event files lie in folders below it. */
+  readonly folder: string
+}
+
 /** How the server presents itself: what the launch flags come to. */
 export interface ServerSettings {
   readonly host: string
@@ -17,6 +25,10 @@ export interface ServerSettings {
   readonly hasA1111Api: boolean
   /** The page answers. */
   readonly hasPage: boolean
+  /** The page that is shown first. */
+  readonly startPage: 'index.html' | 'training.html'
+  /** Where curves are shown on a port of their own. */
+  readonly tensorboard: TensorboardSettings | undefined
   /** Whoever is one of these may come in; empty for everybody. */
   readonly credentials: readonly Credential[]
   readonly cors: { readonly origins: readonly string[]; readonly pattern: RegExp | undefined }
@@ -54,6 +66,8 @@ export const defaultSettings: ServerSettings = {
   tls: undefined,
   hasA1111Api: true,
   hasPage: true,
+  startPage: 'index.html',
+  tensorboard: undefined,
   credentials: [],
   cors: { origins: [], pattern: undefined },
   isLenient: false,

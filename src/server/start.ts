@@ -6,10 +6,13 @@ import { follow } from '../gallery/follow.ts'
 import { Gallery } from '../gallery/gallery.ts'
 import { scan } from '../gallery/scan.ts'
 import type { Studio } from '../pipeline/studio.ts'
+import { ErrandRunner } from '../runs/datasetErrand.ts'
+import { Runs } from '../runs/runs.ts'
 import { createApp } from './app.ts'
 import { openQueue, type QueueParts } from './openQueue.ts'
 import type { Services } from './services.ts'
 import type { ServerSettings } from './settings.ts'
+import { tensorboardApp } from './tensorboard/tensorboardApp.ts'
 
 export interface ServerParts extends Pick<QueueParts, 'crew' | 'limits'> {
   readonly settings: ServerSettings
@@ -18,6 +21,8 @@ export interface ServerParts extends Pick<QueueParts, 'crew' | 'limits'> {
   readonly logger: Logger
   /** How long what runs may take to finish when the server is stopped. */
   readonly graceSeconds: number
+  /** Threads that a training computes with. */
+  readonly threads: number
   readonly shutDown: Services['shutDown']
 }
 
@@ -25,13 +30,15 @@ export interface ServerParts extends Pick<QueueParts, 'crew' | 'limits'> {
 export interface RunningServer {
   readonly app: FastifyInstance
   readonly url: string
+  /** Where curves are shown, where that is elsewhere. */
+  readonly curvesUrl: string | undefined
   /** Lets what runs finish for a while, writes the rest down, and ends. */
   close(): Promise<void>
 }
 
 /** Opens queue and gallery of the data folder, and listens. */
 export async function startServer(parts: ServerParts): Promise<RunningServer> {
-  const { settings, studio, crew, limits, fleet, logger, graceSeconds, shutDown } = parts
+  const { settings, studio, crew, limits, fleet, logger, graceSeconds, threads, shutDown } = parts
   const stop = new AbortController()
   const cacheDir = settings.cacheDir ?? join(studio.dataDir, 'cache')
   const gallery = new Gallery(
@@ -48,21 +55,29 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   }
   bringUpToDate().catch((error) => log('the gallery could not be read', error))
 
-  const app = await createApp({ queue, studio, gallery, settings, shutDown }, logger)
+  const runs = new Runs({ dataDir: studio.dataDir, threads, gpuNoise: studio.gpuNoise })
+  const errands = new ErrandRunner()
+  const app = await createApp({ queue, studio, gallery, runs, errands, settings, shutDown }, logger)
+  const { tensorboard } = settings
+  const curves = tensorboard && (await tensorboardApp(settings, tensorboard, logger))
   const close = async () => {
     stop.abort()
     await queue.close(graceSeconds)
     await app.close()
+    await curves?.close()
     gallery.close()
   }
   try {
-    return { app, url: await app.listen({ host: settings.host, port: settings.port }), close }
+    const url = await app.listen({ host: settings.host, port: settings.port })
+    const curvesUrl = tensorboard && (await curves?.listen({ host: tensorboard.host, port: tensorboard.port }))
+    return { app, url, curvesUrl, close }
   } catch (cause) {
     await close()
     if ((cause as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw cause
-    throw new StudioError('conflict', `port ${settings.port} of ${settings.host} is taken; --port chooses another`, {
-      cause,
-    })
+    const { port } = cause as { readonly port?: number }
+    const isCurves = tensorboard !== undefined && port === tensorboard.port
+    const flag = isCurves ? '--tensorboard-port' : '--port'
+    throw new StudioError('conflict', `port ${port ?? settings.port} is taken; ${flag} chooses another`, { cause })
   }
 }
 

@@ -15,7 +15,11 @@ const places = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-br
 export const chromiumPath = places.find((path) => path !== undefined && existsSync(path))
 
 /** The built program as users start it, page included, on the tiny checkpoints and a port of its own. */
-export async function startStudioServer(): Promise<{ readonly url: string; readonly close: () => Promise<void> }> {
+export async function startStudioServer(): Promise<{
+  readonly url: string
+  readonly dataDir: string
+  readonly close: () => Promise<void>
+}> {
   execFileSync(process.execPath, [join(root, 'scripts', 'setup.mjs')], { stdio: 'ignore' })
   const data = dataFolder()
   const flags = [
@@ -39,7 +43,7 @@ export async function startStudioServer(): Promise<{ readonly url: string; reado
     data.remove()
   }
   const url = await addressOf(server)
-  if (url !== undefined) return { url, close }
+  if (url !== undefined) return { url, dataDir: data.path, close }
   await close()
   throw new Error('the server ended before it listened')
 }

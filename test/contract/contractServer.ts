@@ -7,6 +7,8 @@ import { afterAll, beforeAll } from 'vitest'
 import { Gallery } from '../../src/gallery/gallery.ts'
 import { LocalQueue } from '../../src/jobs/localQueue.ts'
 import { openStudio, type Studio } from '../../src/pipeline/studio.ts'
+import { ErrandRunner } from '../../src/runs/datasetErrand.ts'
+import { Runs } from '../../src/runs/runs.ts'
 import { createApp } from '../../src/server/app.ts'
 import { defaultSettings, type ServerSettings } from '../../src/server/settings.ts'
 import { dataFolder } from '../parity/dataFolder.ts'
@@ -37,6 +39,8 @@ export function contractServer(settings: Partial<ServerSettings> = {}): () => Co
       queue,
       studio,
       gallery,
+      runs: new Runs({ dataDir: data.path, threads: 1, gpuNoise: 'cpu', machineLock: join(folder, 'training.lock') }),
+      errands: new ErrandRunner(),
       settings: { ...defaultSettings, ...settings },
       shutDown: (how: string) => void ends.push(how),
     }

@@ -173,7 +173,7 @@ async function opened(id: string) {
     skip: undefined,
   }
   const model = studio().model(recipe)
-  const adapted = await adaptModel(job, model, recipe.images[0]!.prompt)
+  const adapted = await adaptModel(job, model, recipe.images)
   const timeline = { steps: callsOf(recipe.pass), useOldScheduling: false }
   const painter = await preparePainter(job, adapted, adapted, batchesOf(recipe)[0]!.images, timeline)
   const levels = levelsOf(model, recipe.sampling)

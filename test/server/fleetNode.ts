@@ -22,6 +22,7 @@ if (role === 'server') {
     logger: pino({ level: 'fatal' }, pino.destination(2)),
     limits: { queued: 10_000, queuedPerUser: 10_000 },
     graceSeconds: 0,
+    threads: 1,
     shutDown: () => process.exit(0),
   })
   process.stdout.write(`${server.url}\n`)

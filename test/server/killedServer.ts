@@ -20,6 +20,7 @@ const { url } = await startServer({
   logger: pino({ level: 'error' }, pino.destination(2)),
   limits: { queued: 10_000, queuedPerUser: 10_000 },
   graceSeconds: 0,
+  threads: 1,
   shutDown: () => process.exit(0),
 })
 process.stdout.write(`${url}\n`)

@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { dataFolder } from '../parity/dataFolder.ts'
 
-const webui = join(fileURLToPath(new URL('../..', import.meta.url)), 'webui.sh')
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const webui = join(root, 'webui.sh')
 let data: ReturnType<typeof dataFolder>
 beforeAll(() => {
   data = dataFolder()
@@ -29,9 +30,14 @@ interface Launched {
 }
 
 /** Starts the studio as people do, and waits until it says that it is up. */
-async function launch(...args: readonly string[]): Promise<Launched> {
+function launch(...args: readonly string[]): Promise<Launched> {
+  return launchBy(webui, args, 1)
+}
+
+/** The same by another script, which says as many lines when it is up. */
+async function launchBy(script: string, args: readonly string[], lines: number): Promise<Launched> {
   const environment = { ...process.env, ATHANOR_DATA_DIR: data.path }
-  const child = spawn(webui, args, { env: environment, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(script, args, { env: environment, stdio: ['ignore', 'pipe', 'pipe'] })
   let stderr = ''
   child.stderr.on('data', (chunk) => {
     stderr += String(chunk)
@@ -42,7 +48,7 @@ async function launch(...args: readonly string[]): Promise<Launched> {
   let stdout = ''
   for await (const chunk of child.stdout) {
     stdout += String(chunk)
-    if (stdout.includes('\n')) return { child, stdout, ended }
+    if (stdout.split('\n').length > lines) return { child, stdout, ended }
   }
   throw new Error(`ended before it was up: ${(await ended).stderr}`)
 }
@@ -63,6 +69,40 @@ test('the launch line of a web UI starts the server, says what it opens, and end
   for (const said of ['--xformers: taken', '--enable-insecure-extension-access: taken', '--skip-install: taken']) {
     expect(stderr.split(said)).toHaveLength(2)
   }
+})
+
+test('the launch line of a training page starts it, with the curves of trainings on a port of their own', async () => {
+  const [port, curves] = [await freePort(), await freePort()]
+  const line = `--host 0.0.0.0 --port ${port} --tensorboard-host 127.0.0.1 --tensorboard-port ${curves}`
+  const { child, stdout, ended } = await launchBy(join(root, 'run_gui.sh'), line.split(' '), 2)
+  expect(stdout).toBe(
+    `Running on local URL:  http://127.0.0.1:${port}\nTensorBoard on local URL:  http://127.0.0.1:${curves}\n`,
+  )
+  const pageAt = async (url: string) => {
+    const reply = await fetch(url)
+    const text = await reply.text()
+    const policy = reply.headers.get('content-security-policy') ?? ''
+    for (const [, file] of text.matchAll(/(?:src|href)="(\.\/[^"]+)"/g)) {
+      const part = await fetch(new URL(file!, url))
+      expect(part.status, file).toBe(200)
+      await part.arrayBuffer()
+    }
+    return { text, policy }
+  }
+  const training = await pageAt(`http://127.0.0.1:${port}/`)
+  expect(training.text).toContain('<h1 id="title">Training</h1>')
+  const board = await pageAt(`http://127.0.0.1:${curves}/`)
+  expect(board.text).toContain('<h1 id="title">Training curves</h1>')
+  for (const { policy, text } of [training, board]) {
+    expect(policy).toContain("default-src 'none'")
+    expect(policy).not.toContain('unsafe')
+    // Nothing in the pages would need an exception.
+    expect(text).not.toMatch(/<style|style="|<script(?![^>]*\bsrc=)/)
+  }
+  expect(await (await fetch(`http://127.0.0.1:${curves}/data/runs`)).json()).toEqual([])
+  expect((await fetch(`http://127.0.0.1:${port}/index.html`)).status).toBe(200)
+  child.kill('SIGTERM')
+  expect((await ended).code).toBe(0)
 })
 
 test('with a password, or on this machine alone, there is nothing to warn of', async () => {

@@ -14,6 +14,8 @@ import { runTask } from '../../src/jobs/runTask.ts'
 import { generate } from '../../src/pipeline/generate.ts'
 import { openStudio, type Studio } from '../../src/pipeline/studio.ts'
 import { recipeFromRequest } from '../../src/pipeline/wire/recipeFromRequest.ts'
+import { ErrandRunner } from '../../src/runs/datasetErrand.ts'
+import { Runs } from '../../src/runs/runs.ts'
 import { createApp } from '../../src/server/app.ts'
 import { defaultSettings } from '../../src/server/settings.ts'
 import { ProcessCrew } from '../../src/worker/processCrew.ts'
@@ -122,7 +124,9 @@ test('what a worker cannot do fails with its reason and leaves it working', asyn
 
 test('a health check takes less than 20 ms while a picture is being made', async () => {
   const gallery = new Gallery(join(folder, 'gallery.sqlite'), () => [])
-  const services = { queue, studio, gallery, settings: defaultSettings, shutDown: () => undefined }
+  const runs = new Runs({ dataDir: data.path, threads: 1, gpuNoise: 'cpu', machineLock: join(folder, 'training.lock') })
+  const errands = new ErrandRunner()
+  const services = { queue, studio, gallery, runs, errands, settings: defaultSettings, shutDown: () => undefined }
   const app = await createApp(services, pino({ level: 'silent' }))
   const address = await app.listen({ port: 0, host: '127.0.0.1' })
   /** The middle of forty times, in milliseconds. */

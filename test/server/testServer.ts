@@ -6,6 +6,8 @@ import { Gallery } from '../../src/gallery/gallery.ts'
 import { LocalQueue } from '../../src/jobs/localQueue.ts'
 import type { QueueLimits } from '../../src/jobs/queue.ts'
 import { openStudio, type Studio } from '../../src/pipeline/studio.ts'
+import { ErrandRunner } from '../../src/runs/datasetErrand.ts'
+import { Runs } from '../../src/runs/runs.ts'
 import { createApp } from '../../src/server/app.ts'
 import { defaultSettings, type ServerSettings } from '../../src/server/settings.ts'
 import { dataFolder } from '../parity/dataFolder.ts'
@@ -39,7 +41,17 @@ export async function testServer(
   })
   const log: string[] = []
   const logger = pino({ level: 'debug' }, { write: (line: string) => void log.push(line) })
-  const services = { queue, studio, gallery, settings: { ...defaultSettings, ...settings }, shutDown: () => undefined }
+  const machineLock = join(data.path, 'training.lock')
+  const runs = new Runs({ dataDir: data.path, threads: 1, gpuNoise: 'cpu', machineLock })
+  const services = {
+    queue,
+    studio,
+    gallery,
+    runs,
+    errands: new ErrandRunner(),
+    settings: { ...defaultSettings, ...settings },
+    shutDown: () => undefined,
+  }
   const app = await createApp(services, logger)
   await app.ready()
   const close = async () => {

@@ -7,7 +7,16 @@ import { encodePng } from '../../image/encode.ts'
 import { filled, picture, type Rgb8 } from '../../image/picture.ts'
 import { mirrored } from '../framing.ts'
 import { openSet } from '../pictureSet.ts'
-import { autoSize, cropBox, cropCenter, cropFocal, splitOversized, usualAutoSize } from './cropPicture.ts'
+import {
+  autoSize,
+  cropBox,
+  cropCenter,
+  cropFaces,
+  cropFocal,
+  splitOversized,
+  usualAutoSize,
+  usualFaceCrop,
+} from './cropPicture.ts'
 import { cropSet } from './cropSet.ts'
 import { focalPoint, usualWeights } from './focalPoint.ts'
 import { cropOverlay } from './overlay.ts'
@@ -55,6 +64,25 @@ test('the window stays inside the picture and keeps what matters', () => {
   const center = cropCenter(places(100, 60), [60, 60])
   expect(center.window).toEqual({ left: 20, top: 0, right: 80, bottom: 60 })
   expect([...center.picture.data.subarray(0, 2)]).toEqual([20, 0])
+})
+
+test('every face that is large and sure enough gets a piece of which it is the wanted share', () => {
+  const face = (left: number, top: number, side: number, score = 0.9) => ({
+    ...{ left, top, right: left + side, bottom: top + side, score },
+  })
+  const options = { ...usualFaceCrop, share: 0.5, leastSide: 20 }
+  const windows = (faces: readonly ReturnType<typeof face>[], size: readonly [number, number] = [64, 64]) =>
+    cropFaces(places(200, 120), size, faces, options).map(({ window, picture: { width, height } }) => {
+      expect([width, height]).toEqual(size)
+      return [window.left, window.top, window.right, window.bottom]
+    })
+  expect(windows([face(90, 40, 20), face(10, 10, 19), face(10, 10, 40, 0.4)])).toEqual([[80, 30, 120, 70]])
+  expect(windows([face(0, 100, 20), face(90, 40, 20)], [64, 32])).toEqual([
+    [0, 80, 80, 120],
+    [60, 30, 140, 70],
+  ])
+  // As much as there is of a picture that has less around the face.
+  expect(windows([face(50, 10, 100)])).toEqual([[40, 0, 160, 120]])
 })
 
 test('a box is cut exactly, and one that sticks out is refused', () => {

@@ -16,7 +16,9 @@ import {
   type Cut,
   cropBox,
   cropCenter,
+  cropFaces,
   cropFocal,
+  type FaceCropOptions,
   type SplitOptions,
   splitOversized,
 } from './cropPicture.ts'
@@ -27,6 +29,7 @@ import { cropOverlay } from './overlay.ts'
 export type CropMode =
   | { readonly kind: 'center'; readonly size: Size }
   | { readonly kind: 'focal'; readonly size: Size; readonly weights: FocalWeights; readonly findFaces?: FindFaces }
+  | { readonly kind: 'face'; readonly size: Size; readonly face: FaceCropOptions; readonly findFaces: FindFaces }
   | { readonly kind: 'box'; readonly box: Box; readonly size: Size | undefined }
   | { readonly kind: 'split'; readonly size: Size; readonly split: SplitOptions }
   | { readonly kind: 'auto'; readonly auto: AutoSizeOptions }
@@ -74,6 +77,11 @@ async function cutsOf(source: Rgb8, mode: CropMode): Promise<readonly Cut[]> {
       return [cropCenter(source, mode.size)]
     case 'focal':
       return [cropFocal(source, mode.size, mode.weights, await mode.findFaces?.(source))]
+    case 'face': {
+      const cuts = cropFaces(source, mode.size, await mode.findFaces(source), mode.face)
+      if (cuts.length > 0) return cuts
+      throw new StudioError('bad-request', `no face of at least ${mode.face.leastSide} pixels was found`)
+    }
     case 'box':
       return [cropBox(source, mode.box, mode.size)]
     case 'split':

@@ -1,14 +1,8 @@
+import { escapeHtml } from '../../text/escapeHtml.ts'
 import type { Verdict } from './checks.ts'
 import type { PictureReport, SetReport } from './report.ts'
 
-const escapes: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-}
-const text = (value: number | string) => String(value).replace(/[&<>"']/g, (sign) => escapes[sign]!)
+const text = (value: number | string) => escapeHtml(String(value))
 
 const style = `
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem; color: #222; background: #fafafa }

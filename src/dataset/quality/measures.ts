@@ -8,7 +8,7 @@ import { type Box, type Channels, crop, type L8, type Picture, type Rgb8 } from 
 export const measuredSide = 512
 
 /** Mean colours need no more pixels than this short side has. */
-const colourSide = 256
+export const colourSide = 256
 
 /** What is measured of one picture; thresholds lie in `checks.ts`. */
 export interface Measures {

@@ -12,11 +12,15 @@ import { toInput } from './square.ts'
 const mean = [0.48145466, 0.4578275, 0.40821073] as const
 const deviation = [0.26862954, 0.26130258, 0.27577711] as const
 const tokensOfText = 77
+/** exp(4.6052), where CLIP's training ended. */
+const trainedScale = 100
 
 /** Both towers of a CLIP: pictures and texts as unit vectors of one space. */
 export interface Clip {
   picture(source: Rgb8): Promise<Float32Array>
   texts(texts: readonly string[]): Promise<readonly Float32Array[]>
+  /** What similarities are multiplied by where texts compete for a picture. */
+  readonly scale: number
   dispose(): Promise<void>
 }
 
@@ -37,6 +41,7 @@ export async function openClip(folder: string, { threads }: { readonly threads: 
   )
   const tokenizer = openTokenizer('clip')
   return {
+    scale: trainedScale,
     async picture(source) {
       const input = vision!.inputs[0]!
       const side = typeof input.shape[2] === 'number' ? input.shape[2] : 224

@@ -214,6 +214,7 @@ test('zero-shot tags: words of a question share one, and the text tower alone is
     picture: async () => right,
     texts: async (texts: readonly string[]) =>
       texts.map((text) => (text.includes('night') ? right : Float32Array.of(Math.cos(0.1), Math.sin(0.1)))),
+    scale: 100,
     dispose: async () => {},
   }
   const found = await (await openZeroShot(clip))(colour)

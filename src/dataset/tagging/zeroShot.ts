@@ -20,9 +20,6 @@ const questions: readonly (readonly string[])[] = [
   ['hat', 'glasses', 'mask', 'bare head'],
 ]
 
-/** exp(4.6052), what CLIP's similarities are multiplied by. */
-const temperature = 100
-
 /**
  * Tags by CLIP without any training for them (Radford et al. 2021, 3.1): each question's words compete by the softmax of
  * their similarities to the picture, so scores are shares within a question.
@@ -34,7 +31,7 @@ export async function openZeroShot(clip: Clip): Promise<(source: Rgb8) => Promis
   return async (source) => {
     const picture = await clip.picture(source)
     return questions.flatMap((words, q) => {
-      const odds = texts[q]!.map((text) => Math.exp(temperature * (dot(text, picture) - 1)))
+      const odds = texts[q]!.map((text) => Math.exp(clip.scale * (dot(text, picture) - 1)))
       const total = odds.reduce((sum, value) => sum + value, 0)
       return words.map((tag, i): Scored => ({ tag, category: 'general', score: total > 0 ? odds[i]! / total : 0 }))
     })

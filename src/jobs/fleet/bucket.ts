@@ -77,14 +77,14 @@ export class Bucket {
   }
 
   async put(key: string, bytes: Uint8Array, mark?: string): Promise<void> {
-    await this.#ask('PUT', key, { body: bytes, headers: markHeaders(mark) })
+    await this.#ask('PUT', key, { body: new Uint8Array(bytes), headers: markHeaders(mark) })
   }
 
   /** Puts an object where none of that name is; false where one is. */
   async putNew(key: string, bytes: Uint8Array, mark?: string): Promise<boolean> {
     const headers = { ...markHeaders(mark), 'if-none-match': '*' }
     // 409 tells of another one that is being put there at this moment.
-    const reply = await this.#ask('PUT', key, { body: bytes, headers }, [409, 412])
+    const reply = await this.#ask('PUT', key, { body: new Uint8Array(bytes), headers }, [409, 412])
     return reply.ok
   }
 
@@ -137,7 +137,7 @@ export class Bucket {
 }
 
 interface Request {
-  readonly body?: Uint8Array
+  readonly body?: Uint8Array<ArrayBuffer>
   readonly headers?: Readonly<Record<string, string>>
 }
 

@@ -31,6 +31,8 @@ export interface RequestReading {
   readonly floats?: ReadonlySet<string>
   /** Prompts and seeds of the single pictures, where they are not the request's own; as many pictures are made. */
   readonly pictures?: readonly PictureRequest[]
+  /** Every picture has the networks of its own prompt, where the reference gives all of a batch those of the first. */
+  readonly networksOf?: Recipe['prompting']['networksOf']
 }
 
 /**
@@ -41,7 +43,7 @@ export async function recipeFromRequest(
   body: unknown,
   endpoint: Endpoint,
   studio: Studio,
-  { lenient = false, floats = new Set(), pictures }: RequestReading = {},
+  { lenient = false, floats = new Set(), pictures, networksOf = 'first picture' }: RequestReading = {},
 ): Promise<Recipe> {
   const request = withInfotext(body)
   const { library } = studio
@@ -84,7 +86,7 @@ export async function recipeFromRequest(
     ...model,
     networks,
     embeddings: await names.embeddings(mentioned, networks, options),
-    prompting: settings.promptingOf(fields, options),
+    prompting: { ...settings.promptingOf(fields, options), networksOf },
     pass,
     sampling: settings.samplingOf(fields, options),
     guidance: settings.guidanceOf(fields, options),

@@ -5,7 +5,7 @@ import type { CommonFields } from './request.ts'
 /** The version of the reference whose behaviour is this program's, as its infotexts name it. */
 export const referenceVersion = 'v1.10.1'
 
-export function promptingOf(fields: CommonFields, options: Options): Prompting {
+export function promptingOf(fields: CommonFields, options: Options): Omit<Prompting, 'networksOf'> {
   return {
     emphasis: options.emphasis,
     useOldEmphasis: options.use_old_emphasis_implementation,

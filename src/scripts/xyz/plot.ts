@@ -294,7 +294,12 @@ async function cellOf(
       if (axis.floatOption !== undefined) floats.push(axis.floatOption)
     }
     if (varied > 0) body = { ...body, seed: Number(body.seed) + varied }
-    const recipe = await painter.recipe(body, undefined, floats)
+    // What is searched for is no network yet: `<lora:style-NUM:STRENGTH>` itself is the picture without any.
+    const searched = lines.flatMap(({ axis, values }, i) =>
+      axis.label === 'Prompt S/R' && place[i] === 0 ? [String(values[0])] : [],
+    )
+    const lenient = painter.task.lenient || searched.length > 0
+    const recipe = await painter.recipe(body, undefined, floats, lenient)
     const { sd_model_checkpoint, sd_vae } = body.override_settings as Record<string, unknown>
     const plain = await painter.recipe(
       {
@@ -308,8 +313,10 @@ async function cellOf(
       },
       undefined,
       floats,
+      lenient,
     )
-    return { place, recipe, plain, note: undefined }
+    const note = recipe.notes.find((each) => !painter.task.lenient && searched.some((word) => each.includes(word)))
+    return { place, recipe, plain, note }
   } catch (error) {
     if (!painter.task.lenient || !(error instanceof StudioError)) throw error
     return { place, recipe: undefined, plain: undefined, note: error.message }

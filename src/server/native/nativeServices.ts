@@ -6,4 +6,6 @@ import type { Wire } from './wire.ts'
 export interface NativeServices extends Services {
   readonly wire: Wire
   readonly feed: Feed
+  /** The path of the native API. */
+  readonly prefix: string
 }

@@ -11,3 +11,8 @@ export function crc32c(bytes: Uint8Array): number {
   for (const byte of bytes) crc = table[(crc ^ byte) & 0xff]! ^ (crc >>> 8)
   return (crc ^ 0xffffffff) >>> 0
 }
+
+/** The checksum as TFRecords have it: turned and shifted, since a checksum of bytes that hold checksums is weak. */
+export function maskedCrc32c(crc: number): number {
+  return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0
+}

@@ -28,6 +28,8 @@ import { limitWeightNorms } from './weightNorms.ts'
 export type LoraEvent =
   | { readonly kind: 'plan'; readonly lines: readonly string[] }
   | { readonly kind: 'caching'; readonly done: number; readonly total: number }
+  /** The folder that the event files are in. */
+  | { readonly kind: 'logging'; readonly folder: string }
   | { readonly kind: 'resumed'; readonly epoch: number; readonly step: number }
   | StepEvent
   | {
@@ -212,6 +214,7 @@ class Training {
     const logs = logFolder(args, { folder, dataDir: studio.dataDir }, this.#facts.startedAt)
     const events = openEventFile(logs, this.#state.step + 1)
     const log = openStepLog(join(logs, 'steps.jsonl'), this.#state.step)
+    yield { kind: 'logging', folder: logs }
     let before = performance.now()
     for await (const done of train(this.#task(), this.#state, totalSteps, {
       accumulation: (step) => this.#partsOf(step),

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { chinese } from './chinese.ts'
 import { english, type Texts } from './english.ts'
-import { chooseLanguage } from './texts.ts'
+import { chooseLanguage } from './language.ts'
 
 test('what was chosen comes before what the browser prefers, and English stands in for languages without a table', () => {
   expect(chooseLanguage('zh-CN', ['en-US'])).toBe('zh-CN')
