@@ -29,7 +29,7 @@ const runs: Readonly<Record<string, { readonly steps: number; readonly drawn?: n
   c4_ip_noise: { steps: 1 },
   c5_huber: { steps: 1 },
   c6_debiased: { steps: 2 },
-  d_maxnorm: { steps: 10, drawn: 26_269_423 },
+  d_maxnorm: { steps: 1 },
   d1_maxnorm1: { steps: 10, drawn: 26_164_399 },
   f_reg: { steps: 4 },
   g_adafactor: { steps: 10, drawn: 26_164_399 },
