@@ -260,7 +260,7 @@ describe.skipIf(!hasRedis)('a queue of several machines', () => {
 
   test('a machine that falls silent loses its job to another, and what it still makes of it is dropped', async () => {
     const { hand, crew } = await openHand()
-    const job = await queue.submit(await task('slow', { steps: 40, n_iter: 6, seed: 1 }))
+    const job = await queue.submit(await task('slow', { steps: 100, n_iter: 6, seed: 1 }))
     await happened('picture', job.id)
     writeFileSync(join(outputs, 'txt2img-images', 'mine.png'), 'not theirs')
     // Its locks are not renewed any more, as when its network is cut; it works on.
