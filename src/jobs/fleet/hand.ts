@@ -220,8 +220,7 @@ export class Hand {
   /** Noted before a file can be there; refused where the job is another's by now, who may have looked already. */
   async #claim(id: string, { file, path }: Claim): Promise<void> {
     const { token } = this.#ofId(id)
-    const lost = await this.fleet.line.renew(new Map([[id, token]]))
-    if (lost.length > 0) throw new Error(`internal: job ${id} is another machine's by now`)
+    if (!(await this.fleet.line.holds(id, token))) throw new Error(`internal: job ${id} is another machine's by now`)
     await this.fleet.redis.hset(keys.claims(id), file, this.fleet.portable.packPath(path))
   }
 

@@ -139,7 +139,15 @@ export class Line {
 
   /** Renews the locks of jobs that run here, and answers the ids of those that are another's by now. */
   async renew(tokens: ReadonlyMap<string, string>): Promise<readonly string[]> {
-    if (tokens.size === 0) return []
+    return tokens.size === 0 ? [] : this.#extend(tokens)
+  }
+
+  /** Whether a job is held under this token still; its lock is then renewed. */
+  async holds(id: string, token: string): Promise<boolean> {
+    return (await this.#extend(new Map([[id, token]]))).length === 0
+  }
+
+  #extend(tokens: ReadonlyMap<string, string>): Promise<string[]> {
     return this.hands.extendJobLocks([...tokens.keys()], [...tokens.values()], Math.round(this.#lease.seconds * 1000))
   }
 

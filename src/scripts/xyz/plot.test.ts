@@ -15,7 +15,7 @@ async function alone(prompt: string): Promise<Picture> {
 }
 
 test('versions and strengths of a network as the guide plots them: the words themselves are the picture without it', async () => {
-  const axisOf = (values: string) => [8, values, []]
+  const axisOf = (values: string) => [7, values, []]
   const body = {
     ...small,
     prompt: 'a red car <lora:tinyNUM:STRENGTH>',
@@ -40,7 +40,7 @@ test('a network that is not there is an error where it is no placeholder', async
     ...small,
     prompt: 'a red car <lora:tinyNUM:0.5>',
     script_name: 'x/y/z plot',
-    script_args: [8, 'NUM,nothing', []],
+    script_args: [7, 'NUM,nothing', []],
   }
   const running = runScript(studio(), { endpoint: 'txt2img', body, lenient: false, floats: [] })
   await expect(running.next()).rejects.toMatchObject({ code: 'unknown-name', field: 'prompt' })
