@@ -128,7 +128,10 @@ describe.skipIf(!hasRedis || !hasS3)('pictures in a bucket', () => {
     const silent = await worker()
     const job = await queue.submit(await task('slow', { seed: 90, n_iter: 4, steps: 140 }))
     await new Promise<void>((resolve) => queue.subscribe(({ kind }) => kind === 'picture' && resolve()))
-    silent.hand.fleet.line.renew = async () => []
+    // It notices nothing, and asks for its lock without renewing it.
+    const { line, redis: asked } = silent.hand.fleet
+    line.renew = async () => []
+    line.holds = async (id, token) => (await asked.get(`${line.queue.toKey(id)}:lock`)) === token
     await worker()
     const ended = await queue.ended(job)
     expect(ended).toMatchObject({ state: 'done', attempts: 2, error: undefined })
