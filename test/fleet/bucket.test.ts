@@ -15,6 +15,7 @@ import { goldenStudio } from '../parity/goldenStudio.ts'
 import { InlineCrew } from '../server/inlineCrew.ts'
 import { hasRedis, RedisServer } from './redisServer.ts'
 import { hasS3, S3Server } from './s3Server.ts'
+import { silence } from './silence.ts'
 
 const studio = goldenStudio()
 let s3: S3Server
@@ -128,10 +129,7 @@ describe.skipIf(!hasRedis || !hasS3)('pictures in a bucket', () => {
     const silent = await worker()
     const job = await queue.submit(await task('slow', { seed: 90, n_iter: 4, steps: 140 }))
     await new Promise<void>((resolve) => queue.subscribe(({ kind }) => kind === 'picture' && resolve()))
-    // It notices nothing, and asks for its lock without renewing it.
-    const { line, redis: asked } = silent.hand.fleet
-    line.renew = async () => []
-    line.holds = async (id, token) => (await asked.get(`${line.queue.toKey(id)}:lock`)) === token
+    silence(silent.hand)
     await worker()
     const ended = await queue.ended(job)
     expect(ended).toMatchObject({ state: 'done', attempts: 2, error: undefined })

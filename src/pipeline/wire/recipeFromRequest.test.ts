@@ -291,7 +291,8 @@ describe('what cannot be done is refused by name', () => {
 
 test('an empty data folder says what it is missing', async () => {
   const empty = mkdtempSync(join(tmpdir(), 'athanor-empty-'))
-  await expect(recipeFromRequest({}, 'txt2img', openStudio(empty))).rejects.toMatchObject({ code: 'missing-file' })
+  const bare = openStudio(empty, { embedded: join(empty, 'none.safetensors') })
+  await expect(recipeFromRequest({}, 'txt2img', bare)).rejects.toMatchObject({ code: 'missing-file' })
   writeFileSync(join(empty, 'config.json'), '[')
   expect(() => openStudio(empty)).toThrow(expect.objectContaining({ code: 'bad-file', field: 'config.json' }))
   rmSync(empty, { recursive: true })
