@@ -86,7 +86,7 @@ class Sharing {
 }
 
 /** Constants of more numbers are not looked for twins: spelling them out would take longer than it saves. */
-const longestCompared = 4096
+const longestCompared = 2 ** 15
 
 /** Only the last of several reshapes matters. */
 function unreshaped(op: OpName, input: Value | null): Value | null {

@@ -33,12 +33,22 @@ export class Library {
     this.hashes = new FileHashes(join(dataDir, 'cache', 'hashes.json'))
   }
 
-  /** The folder's checkpoints, and last the one that travels with the package. */
+  /** The folder's checkpoints; where it has none, the one that travels with the package. */
   checkpoints(): readonly CheckpointFile[] {
     const own = this.#catalog.checkpoints(this.#models('Stable-diffusion'))
-    const embedded = existsSync(this.#embedded) ? [entryOf(this.#embedded)] : []
-    return [...own, ...embedded].map((entry) => ({ ...entry, sha256: this.hashes.known(entry.path) }))
+    return own.length > 0 ? own.map(this.#withHash) : this.#embeddedCheckpoint()
   }
+
+  /** The checkpoint a person means. The one that travels with the package has its name beside others, too. */
+  findCheckpoint(query: string): CheckpointFile | undefined {
+    return findCheckpoint(this.checkpoints(), query) ?? findCheckpoint(this.#embeddedCheckpoint(), query)
+  }
+
+  #embeddedCheckpoint(): readonly CheckpointFile[] {
+    return existsSync(this.#embedded) ? [this.#withHash(entryOf(this.#embedded))] : []
+  }
+
+  readonly #withHash = (entry: CatalogEntry): CheckpointFile => ({ ...entry, sha256: this.hashes.known(entry.path) })
 
   /** Side in pixels of the pictures a checkpoint was trained on, where its metadata says so. */
   nativeSize(path: string): number | undefined {
@@ -48,7 +58,7 @@ export class Library {
   /** The checkpoint of that name; of an empty one the first there is. */
   checkpoint(name: string, field: string): { readonly entry: CatalogEntry; readonly identity: FileIdentity } {
     const files = this.checkpoints()
-    const found = name === '' ? files[0] : findCheckpoint(files, name)
+    const found = name === '' ? files[0] : this.findCheckpoint(name)
     if (found) return { entry: found, identity: { name: found.stem, path: found.path, hash: found.sha256 } }
     const folder = this.#models('Stable-diffusion')
     if (files.length === 0) throw new StudioError('missing-file', `${folder} holds no checkpoint`, { field })

@@ -1,5 +1,5 @@
 import { StudioError } from '../../errors.ts'
-import { checkpointTitle, findCheckpoint } from '../../pipeline/findCheckpoint.ts'
+import { checkpointTitle } from '../../pipeline/findCheckpoint.ts'
 import { unknown } from '../../pipeline/library.ts'
 import type { Studio } from '../../pipeline/studio.ts'
 import { allDefaults, isOption, overrideOptions } from '../../pipeline/wire/options.ts'
@@ -33,9 +33,9 @@ export class ServerOptions {
     optionsFile.refresh()
     const known = Object.entries({ ...optionsFile.config, ...this.#leftBehind }).filter(([key]) => isOption(key))
     const options: Record<string, unknown> = { ...allDefaults, ...Object.fromEntries(known) }
-    const files = library.checkpoints()
     const wanted = options.sd_model_checkpoint
-    const checkpoint = typeof wanted === 'string' && wanted !== '' ? findCheckpoint(files, wanted) : files[0]
+    const checkpoint =
+      typeof wanted === 'string' && wanted !== '' ? library.findCheckpoint(wanted) : library.checkpoints()[0]
     const told = Object.entries(options).filter(([key]) => !untold.has(key))
     return {
       ...Object.fromEntries(told),
@@ -55,7 +55,7 @@ export class ServerOptions {
   set(values: Readonly<Record<string, unknown>>, floats: ReadonlySet<string>): void {
     const { optionsFile, library } = this.#studio
     const { sd_model_checkpoint: checkpoint } = values
-    if (typeof checkpoint === 'string' && !findCheckpoint(library.checkpoints(), checkpoint)) {
+    if (typeof checkpoint === 'string' && !library.findCheckpoint(checkpoint)) {
       if (this.#isLenient) {
         throw new ReferenceFailure(500, { error: 'RuntimeError', errors: `model '${checkpoint}' not found` })
       }
