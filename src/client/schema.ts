@@ -3491,7 +3491,13 @@ export interface components {
             hash: string | null;
         };
         Models: {
-            checkpoints: components["schemas"]["Model"][];
+            checkpoints: {
+                name: string;
+                /** @description What requests call it: the path below its folder, with its hash once known */
+                title: string;
+                hash: string | null;
+                nativeSize: number | null;
+            }[];
             vaes: components["schemas"]["Model"][];
             networks: components["schemas"]["Model"][];
             embeddings: components["schemas"]["Model"][];

@@ -126,7 +126,14 @@ export const Model = Type.Object(
 
 export const Models = Type.Object(
   {
-    checkpoints: Type.Array(ref(Model)),
+    checkpoints: Type.Array(
+      Type.Object({
+        ...Model.properties,
+        nativeSize: nullable(
+          Type.Integer({ description: 'Side in pixels of the pictures it was trained on, where it says so' }),
+        ),
+      }),
+    ),
     vaes: Type.Array(ref(Model)),
     networks: Type.Array(ref(Model)),
     embeddings: Type.Array(ref(Model)),

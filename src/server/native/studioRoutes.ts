@@ -38,6 +38,7 @@ export const studioRoutes: FastifyPluginAsyncTypebox<NativeServices> = async (ap
         name: file.stem,
         title: checkpointTitle(file),
         hash: file.sha256 ?? null,
+        nativeSize: library.nativeSize(file.path) ?? null,
       })),
       vaes: library.vaes().map(modelOf),
       networks: library.networks().map(modelOf),

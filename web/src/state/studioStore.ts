@@ -3,7 +3,7 @@ import type { WireEvent, WireJob, WireModels } from '../../../src/server/native/
 import { ApiError, api } from '../api/client.ts'
 import { change, useForm } from './formStore.ts'
 import { afterEvent, type Jobs, needsReload, neighbour, runningOf, waitingOf } from './jobs.ts'
-import { controlOf, formOf, type RecipeForm, requestOf } from './recipeForm.ts'
+import { controlOf, formDefaults, formOf, type RecipeForm, requestOf } from './recipeForm.ts'
 
 /** Something that went wrong, for the person in front of the page. */
 export interface Trouble {
@@ -59,8 +59,18 @@ export const loadModels = () =>
     // A title has the hash once that is known: the same file under a longer name.
     const renamed = models.checkpoints.find(({ name }) => checkpoint.startsWith(name))
     const usual = models.checkpoints.find(({ title }) => title === models.selected) ?? models.checkpoints[0]
-    if (!known) change({ checkpoint: (renamed ?? usual)?.title ?? '' })
+    if (!known) chooseCheckpoint((renamed ?? usual)?.title ?? '')
   })
+
+/** Takes a checkpoint, and its own size where the size was that of the one before. */
+export function chooseCheckpoint(title: string): void {
+  const sizeOf = (wanted: string) =>
+    getState().models?.checkpoints.find((each) => each.title === wanted)?.nativeSize ?? formDefaults.width
+  const { checkpoint, width, height } = useForm.getState()
+  const [before, own] = [sizeOf(checkpoint), sizeOf(title)]
+  const isUntouched = width === before && height === before
+  change({ checkpoint: title, ...(isUntouched && { width: own, height: own }) })
+}
 
 const loadJobs = () =>
   attempt(async () => {
