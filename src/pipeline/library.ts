@@ -44,6 +44,11 @@ export class Library {
     return findCheckpoint(this.checkpoints(), query) ?? findCheckpoint(this.#embeddedCheckpoint(), query)
   }
 
+  /** The checkpoint of that name; of an empty one the first there is. */
+  chosenCheckpoint(name: string): CheckpointFile | undefined {
+    return name === '' ? this.checkpoints()[0] : this.findCheckpoint(name)
+  }
+
   #embeddedCheckpoint(): readonly CheckpointFile[] {
     return existsSync(this.#embedded) ? [this.#withHash(entryOf(this.#embedded))] : []
   }
@@ -55,11 +60,11 @@ export class Library {
     return path.endsWith('.safetensors') ? this.#nativeSizes.of(path) : undefined
   }
 
-  /** The checkpoint of that name; of an empty one the first there is. */
+  /** What a recipe takes `chosenCheckpoint` as; an error where there is none. */
   checkpoint(name: string, field: string): { readonly entry: CatalogEntry; readonly identity: FileIdentity } {
-    const files = this.checkpoints()
-    const found = name === '' ? files[0] : this.findCheckpoint(name)
+    const found = this.chosenCheckpoint(name)
     if (found) return { entry: found, identity: { name: found.stem, path: found.path, hash: found.sha256 } }
+    const files = this.checkpoints()
     const folder = this.#models('Stable-diffusion')
     if (files.length === 0) throw new StudioError('missing-file', `${folder} holds no checkpoint`, { field })
     throw unknown(field, 'checkpoint', name, files)

@@ -40,7 +40,7 @@ export function excessBytes(bytes: number): number {
 }
 
 /** What a process should hold: packed weights of the largest model of this family and what it takes to run it. */
-const residentLimit = 3.75e9
+const residentLimit = 3.9e9
 
 /** What is left to the work itself and to everybody else on the machine. */
 const reserveBytes = 2 ** 30

@@ -26,8 +26,10 @@ export function readBaseModel(path: string): BaseModel {
     const problem = 'is no model of three trained parts, whose latents have a deviation of 1'
     throw new StudioError('unsupported', `${path}: ${problem}`, { field: path })
   }
-  const of = (prefix: string) =>
-    new Map([...weights].filter(([name]) => name.startsWith(prefix)).map(([name, entry]) => [name, readWeight(entry)]))
+  const of = (prefix: string) => {
+    const own = [...weights].filter(([name]) => name.startsWith(prefix) && name !== tokenTable)
+    return new Map(own.map(([name, entry]) => [name, readWeight(entry)]))
+  }
   const { stored, ids } = rowsInUse(weights.get(tokenTable)!)
   const text = of(prefixes.clip).set(tokenTable, stored)
   return {

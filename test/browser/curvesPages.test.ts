@@ -2,12 +2,12 @@
 /// <reference lib="dom" />
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { encodePng } from '../../src/image/encode.ts'
 import { filled } from '../../src/image/picture.ts'
 import { openEventFile, openPictureEventFile } from '../../src/train/log/eventFile.ts'
-import { chromiumPath, startStudioServer } from './studioPage.ts'
+import { chromiumPath, openPage, startBrowser, startStudioServer } from './studioPage.ts'
 
 /** How long a busy machine may take for what is usually there at once. */
 const patience = { timeout: 60_000 }
@@ -37,7 +37,7 @@ describe.skipIf(chromiumPath === undefined)('the pages of trainings in a browser
       width: 16,
       height: 16,
     })
-    browser = await chromium.launch({ executablePath: chromiumPath!, args: ['--no-sandbox'] })
+    browser = await startBrowser()
   })
   afterAll(async () => {
     await browser?.close()
@@ -45,17 +45,7 @@ describe.skipIf(chromiumPath === undefined)('the pages of trainings in a browser
   })
 
   beforeEach(async () => {
-    complaints = []
-    const context = await browser.newContext({ locale: 'en-US', viewport: { width: 1100, height: 800 } })
-    page = await context.newPage()
-    page.setDefaultTimeout(120_000)
-    page.on('console', (message) => {
-      if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text())
-    })
-    page.on('pageerror', (error) => complaints.push(error.message))
-    page.on('request', (request) => {
-      if (!request.url().startsWith(server.url)) complaints.push(request.url())
-    })
+    ;({ page, complaints } = await openPage(browser, server.url))
   })
   afterEach(async () => {
     await page.context().close()

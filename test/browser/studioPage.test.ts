@@ -1,8 +1,8 @@
 // What runs in the page sees the page's globals.
 /// <reference lib="dom" />
-import { type Browser, chromium, type Page } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { chromiumPath, startStudioServer } from './studioPage.ts'
+import { chromiumPath, openPage, startBrowser, startStudioServer } from './studioPage.ts'
 
 if (chromiumPath === undefined) {
   const advice = 'no Chromium here (apt-get install chromium, or CHROMIUM=/path/to/it): the page is not tried'
@@ -22,8 +22,7 @@ describe.skipIf(chromiumPath === undefined)('the page in a browser', () => {
 
   beforeAll(async () => {
     server = await startStudioServer()
-    // Containers have no place for Chromium's own sandbox, and this page is ours.
-    browser = await chromium.launch({ executablePath: chromiumPath!, args: ['--no-sandbox'] })
+    browser = await startBrowser()
   })
   afterAll(async () => {
     await browser?.close()
@@ -31,20 +30,7 @@ describe.skipIf(chromiumPath === undefined)('the page in a browser', () => {
   })
 
   beforeEach(async () => {
-    complaints = []
-    const context = await browser.newContext({ locale: 'en-US', viewport: { width: 1280, height: 900 } })
-    page = await context.newPage()
-    // The worker of a busy machine takes its time to start.
-    page.setDefaultTimeout(120_000)
-    page.on('console', (message) => {
-      // A preview may be asked for in the instant in which its job ends.
-      if (message.location().url.includes('/preview?')) return
-      if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text())
-    })
-    page.on('pageerror', (error) => complaints.push(error.message))
-    page.on('request', (request) => {
-      if (!request.url().startsWith(server.url) && !/^(data|blob):/.test(request.url())) complaints.push(request.url())
-    })
+    ;({ page, complaints } = await openPage(browser, server.url))
     await page.goto(server.url)
     await page.getByLabel('Width', { exact: true }).first().fill('64')
     await page.getByLabel('Height', { exact: true }).first().fill('64')

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { type Browser, chromium, type Page } from 'playwright-core'
 import { dataFolder } from '../parity/dataFolder.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -55,4 +56,28 @@ async function addressOf({ stdout }: ChildProcess): Promise<string | undefined> 
     if (url !== undefined) return url
   }
   return undefined
+}
+
+/** Containers have no place for Chromium's own sandbox, and the pages are ours. */
+export function startBrowser(): Promise<Browser> {
+  return chromium.launch({ executablePath: chromiumPath!, args: ['--no-sandbox'] })
+}
+
+/** A page of a visitor of its own, and what its browser complains about, asks of other places, and is refused. */
+export async function openPage(browser: Browser, origin: string): Promise<{ page: Page; complaints: string[] }> {
+  const complaints: string[] = []
+  const context = await browser.newContext({ locale: 'en-US', viewport: { width: 1280, height: 900 } })
+  const page = await context.newPage()
+  // The worker of a busy machine takes its time to start.
+  page.setDefaultTimeout(120_000)
+  page.on('console', (message) => {
+    // A preview may be asked for in the instant in which its job ends.
+    if (message.location().url.includes('/preview?')) return
+    if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text())
+  })
+  page.on('pageerror', (error) => complaints.push(error.message))
+  page.on('request', (request) => {
+    if (!request.url().startsWith(origin) && !/^(data|blob):/.test(request.url())) complaints.push(request.url())
+  })
+  return { page, complaints }
 }

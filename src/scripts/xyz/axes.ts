@@ -2,7 +2,7 @@ import { samplers } from '../../diffusion/samplers/index.ts'
 import { scheduleList } from '../../diffusion/schedules.ts'
 import { StudioError } from '../../errors.ts'
 import { pythonFloat } from '../../image/pythonFloat.ts'
-import { checkpointTitle, findCheckpoint } from '../../pipeline/findCheckpoint.ts'
+import { checkpointTitle } from '../../pipeline/findCheckpoint.ts'
 import { latentUpscalers } from '../../pipeline/latentUpscale.ts'
 import { builtInUpscalers, unknown } from '../../pipeline/library.ts'
 import type { Studio } from '../../pipeline/studio.ts'
@@ -207,9 +207,8 @@ function sampler(name: string): Axis['set'] {
 }
 
 function checkpoint(value: AxisValue, { body, studio, field: where }: Setting): Body {
-  const files = studio.library.checkpoints()
-  const found = findCheckpoint(files, String(value))
-  if (!found) throw unknown(where, 'checkpoint', String(value), files)
+  const found = studio.library.findCheckpoint(String(value))
+  if (!found) throw unknown(where, 'checkpoint', String(value), studio.library.checkpoints())
   return overriding(body, 'sd_model_checkpoint', checkpointTitle(found))
 }
 

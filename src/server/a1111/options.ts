@@ -34,8 +34,7 @@ export class ServerOptions {
     const known = Object.entries({ ...optionsFile.config, ...this.#leftBehind }).filter(([key]) => isOption(key))
     const options: Record<string, unknown> = { ...allDefaults, ...Object.fromEntries(known) }
     const wanted = options.sd_model_checkpoint
-    const checkpoint =
-      typeof wanted === 'string' && wanted !== '' ? library.findCheckpoint(wanted) : library.checkpoints()[0]
+    const checkpoint = library.chosenCheckpoint(typeof wanted === 'string' ? wanted : '')
     const told = Object.entries(options).filter(([key]) => !untold.has(key))
     return {
       ...Object.fromEntries(told),

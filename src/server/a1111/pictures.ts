@@ -2,7 +2,6 @@ import type { FastifyInstance } from 'fastify'
 import { StudioError } from '../../errors.ts'
 import { generateTask } from '../../jobs/generateTask.ts'
 import { runTask } from '../../jobs/runTask.ts'
-import { findCheckpoint } from '../../pipeline/findCheckpoint.ts'
 import { keepGrid } from '../../pipeline/saveImage.ts'
 import { type GenerationInfo, infoOf } from '../../pipeline/wire/info.ts'
 import { overrideOptions } from '../../pipeline/wire/options.ts'
@@ -165,9 +164,8 @@ async function runScripted(endpoint: Endpoint, body: Values, call: Call, context
 /** The checkpoint that a request begins with: jobs go to whoever holds it. */
 function heldBy(body: Values, { studio }: Context): string | undefined {
   const { sd_model_checkpoint: wanted } = (body.override_settings ?? {}) as Record<string, unknown>
-  const files = studio.library.checkpoints()
   const name = typeof wanted === 'string' ? wanted : (studio.options.sd_model_checkpoint ?? '')
-  return (name === '' ? files[0] : findCheckpoint(files, name))?.path
+  return studio.library.chosenCheckpoint(name)?.path
 }
 
 function submitted(endpoint: Endpoint, body: Values, { request, reply }: Call) {

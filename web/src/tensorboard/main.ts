@@ -1,6 +1,7 @@
 import { drawChart, type Series } from '../curves/chart.ts'
 import { make, part } from '../curves/dom.ts'
-import { keepLanguage, type Language, visitorsLanguage } from '../i18n/language.ts'
+import { drawHeading } from '../curves/heading.ts'
+import { type Language, visitorsLanguage } from '../i18n/language.ts'
 import { askCurve, askLogged, askPictures, type Logged, type LoggedPicture } from './data.ts'
 import { curveTexts } from './texts.ts'
 
@@ -72,24 +73,14 @@ function drawState(): void {
 
 /** What does not change by itself: drawn once, and again in another language. */
 function drawFrame(): void {
-  const { title, language, smoothing, logScale, findRuns, all, none } = texts()
-  document.documentElement.lang = state.language
-  document.title = `${title} – Athanor`
-  part('title').textContent = title
-  const chooser = part('language') as HTMLSelectElement
-  chooser.ariaLabel = language
-  chooser.replaceChildren(
-    make('option', { value: 'en', selected: state.language === 'en' }, 'English'),
-    make('option', { value: 'zh-CN', selected: state.language === 'zh-CN' }, '中文'),
-  )
-  chooser.onchange = () => {
-    state.language = chooser.value as Language
-    keepLanguage(state.language)
+  const { smoothing, logScale, findRuns, all, none } = texts()
+  drawHeading(texts(), state.language, (language) => {
+    state.language = language
     drawFrame()
     drawRuns()
     drawCurves()
     drawState()
-  }
+  })
   const slider = make('input', { type: 'range', min: '0', max: '0.99', step: '0.01', value: String(state.smoothing) })
   slider.oninput = () => {
     state.smoothing = Number(slider.value)

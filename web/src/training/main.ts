@@ -1,7 +1,8 @@
 import type { WireRun, WireRunCurves, WireRunLog } from '../../../src/server/native/trainingSchemas.ts'
 import { drawChart } from '../curves/chart.ts'
 import { make, part } from '../curves/dom.ts'
-import { keepLanguage, type Language, visitorsLanguage } from '../i18n/language.ts'
+import { drawHeading } from '../curves/heading.ts'
+import { type Language, visitorsLanguage } from '../i18n/language.ts'
 import { trainingTexts } from './texts.ts'
 
 const refreshMs = 3000
@@ -54,22 +55,12 @@ async function refresh(): Promise<void> {
 }
 
 function drawFrame(): void {
-  const { title, language, studio, tensorboard, apiDocs } = texts()
-  document.documentElement.lang = state.language
-  document.title = `${title} – Athanor`
-  part('title').textContent = title
-  const chooser = part('language') as HTMLSelectElement
-  chooser.ariaLabel = language
-  chooser.replaceChildren(
-    make('option', { value: 'en', selected: state.language === 'en' }, 'English'),
-    make('option', { value: 'zh-CN', selected: state.language === 'zh-CN' }, '中文'),
-  )
-  chooser.onchange = () => {
-    state.language = chooser.value as Language
-    keepLanguage(state.language)
+  const { studio, tensorboard, apiDocs } = texts()
+  drawHeading(texts(), state.language, (language) => {
+    state.language = language
     drawFrame()
     draw()
-  }
+  })
   part('links').replaceChildren(
     make('a', { href: './index.html' }, studio),
     ' ',
