@@ -3,7 +3,7 @@ import type { Studio } from '../../pipeline/studio.ts'
 import type { Body } from '../painter.ts'
 import { type AxisValue, axesOf } from './axes.ts'
 
-const studio = { library: { checkpoints: () => [] } } as unknown as Studio
+const studio = { library: { checkpoints: () => [], findCheckpoint: () => undefined } } as unknown as Studio
 
 function set(label: string, value: AxisValue, body: Body = {}, values: readonly AxisValue[] = [value]): Body {
   const axis = axesOf('txt2img').find((each) => each.label === label)!
