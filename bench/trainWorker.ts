@@ -6,7 +6,7 @@ import { sd1, type UnetConfig } from '../src/models/configs.ts'
 import { sizeOf } from '../src/tensor/shape.ts'
 import type { Tensor } from '../src/tensor/tensor.ts'
 import { newTraining } from '../src/train/checkpoint.ts'
-import { adamw } from '../src/train/optimizers/adamw.ts'
+import { optimizerOf } from '../src/train/optimizers/kinds.ts'
 import { optimizerOptions, readRunConfig } from '../src/train/runConfig.ts'
 import { sessionsFor } from '../src/train/sessionsFor.ts'
 import { train } from '../src/train/trainer.ts'
@@ -32,7 +32,7 @@ const task = {
     weights: { shape: [run.batch], data: new Float32Array(run.batch).fill(1) },
   }),
 }
-const state = newTraining(initialUnet(config, 1), (parameters) => adamw(parameters, run.optimizer))
+const state = newTraining(initialUnet(config, 1), (parameters) => optimizerOf(run.optimizer, parameters))
 const steps = train(task, state, 1e9, optimizerOptions(run.optimizer, run.steps, run.accumulation))
 
 for await (const line of createInterface({ input: process.stdin })) {

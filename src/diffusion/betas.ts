@@ -5,13 +5,15 @@ export interface Betas {
   readonly start: number
   readonly end: number
   readonly timesteps: number
+  /** The noise was stretched so that the last timestep is noise alone. */
+  readonly isZeroTerminal?: boolean
 }
 
 /**
  * ᾱ of training by timestep: the share of the picture's variance left in the noised latent,
  * Π (1 − β) with β = (linear from √start to √end)².
  */
-export function alphasCumprod({ start, end, timesteps }: Betas): Float32Array {
+export function alphasCumprod({ start, end, timesteps, isZeroTerminal = false }: Betas): Float32Array {
   const alphas = new Float32Array(timesteps)
   const step = (Math.sqrt(end) - Math.sqrt(start)) / (timesteps - 1)
   let product = 1
@@ -19,7 +21,7 @@ export function alphasCumprod({ start, end, timesteps }: Betas): Float32Array {
     product *= 1 - (Math.sqrt(start) + step * t) ** 2
     alphas[t] = product
   }
-  return alphas
+  return isZeroTerminal ? withZeroTerminalSnr(alphas) : alphas
 }
 
 /**

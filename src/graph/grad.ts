@@ -5,7 +5,8 @@ import { Recomputation } from './recomputation.ts'
 import type { Node, Value } from './value.ts'
 import { type Vjp, vjp } from './vjp.ts'
 
-interface GradOptions {
+/** How a way back is made. */
+export interface GradOptions {
   /**
    * Whether what the way back needs is computed anew instead of kept: the same gradients to the bit, in a fraction of
    * the memory, for one more way forth. All shapes must be numbers.

@@ -13,7 +13,8 @@ const largestSize = 4096
 
 /**
  * What a checkpoint of this configuration carries in its metadata. Beside the names that yamls have it says
- * `norm_num_groups` and the text encoder's `heads`, which in the published models are fixed.
+ * `norm_num_groups` and the text encoder's `heads`, which in the published models are fixed, and `zero_terminal_snr`
+ * where it was trained so.
  */
 export function configText(
   { prediction, scaleFactor, betas, text, unet, vae }: ModelConfig,
@@ -26,6 +27,7 @@ export function configText(
     linear_start: betas.start,
     linear_end: betas.end,
     timesteps: betas.timesteps,
+    ...(betas.isZeroTerminal && { zero_terminal_snr: true }),
     image_size: nativeSize / latentScale,
     unet_config: {
       params: {

@@ -1,3 +1,5 @@
+import type { Betas } from '../diffusion/betas.ts'
+
 /** The text encoder's numbers. */
 export interface TextConfig {
   /**
@@ -58,7 +60,7 @@ export interface ModelConfig {
   /** A latent is the encoder's mean times this: brings its standard deviation to about 1. */
   readonly scaleFactor: number
   /** Linear-in-√β schedule of training. */
-  readonly betas: { readonly start: number; readonly end: number; readonly timesteps: number }
+  readonly betas: Betas
   readonly text: TextConfig
   readonly unet: UnetConfig
   readonly vae: VaeConfig

@@ -81,6 +81,7 @@ function yamlStatements(yaml: PlainMap, textModel: PlainMap | undefined, source:
       ...optional('start', positive(source, 'linear_start', model('linear_start'))),
       ...optional('end', positive(source, 'linear_end', model('linear_end'))),
       ...optional('timesteps', positive(source, 'timesteps', model('timesteps'))),
+      ...(model('zero_terminal_snr') === true && { isZeroTerminal: true }),
     },
     ...optional('unetHeads', yamlHeads(source, unet)),
     ...optional(

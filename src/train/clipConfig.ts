@@ -18,6 +18,8 @@ export const clipRunSchema = z.strictObject({
   steps: count,
   batch: z.int().min(2),
   accumulation: count,
+  /** Computes parts of the way forth a second time instead of keeping them: less memory, more time. */
+  recomputes: z.boolean().default(false),
   /** Pictures that are drawn before training and then shown again and again, each time with another caption. */
   examples: count,
   /** What drawings are made into; not needed where pictures came with captions. */

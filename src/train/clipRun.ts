@@ -15,7 +15,7 @@ import { newTraining } from './checkpoint.ts'
 import type { ClipRun } from './clipConfig.ts'
 import { clipScoreGraph, clipTrainingGraph, initialClip } from './clipTask.ts'
 import { cachedExamples, type ExampleCache } from './exampleCache.ts'
-import { adamw } from './optimizers/adamw.ts'
+import { optimizerOf } from './optimizers/kinds.ts'
 import type { Parameters } from './parameters.ts'
 import { type RunEvent, runTraining } from './run.ts'
 import { optimizerOptions, type RunPlaces } from './runConfig.ts'
@@ -53,12 +53,14 @@ export async function* trainClip(run: ClipRun, { dataDir, folder, threads }: Run
       folder,
       fingerprint: JSON.stringify({ seed, model, tokens: hashOf(vocabulary.join(' ')) }),
       constants: [vocabularyEntry(vocabulary)],
-      state: newTraining(initialClip(model, vocabulary.length, seed), (parameters) => adamw(parameters, run.optimizer)),
+      state: newTraining(initialClip(model, vocabulary.length, seed), (parameters) =>
+        optimizerOf(run.optimizer, parameters),
+      ),
       stages: [
         {
           until: run.steps,
           async open() {
-            const graph = clipTrainingGraph(model, vocabulary.length, batch, run.loss)
+            const graph = clipTrainingGraph(model, vocabulary.length, batch, run.loss, run)
             return {
               sessions: await sessionsFor(graph, run.accumulation, threads),
               samples: batch,

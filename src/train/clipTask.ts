@@ -1,5 +1,5 @@
 import { type Dim, symbol } from '../graph/dim.ts'
-import { grad } from '../graph/grad.ts'
+import { type GradOptions, grad } from '../graph/grad.ts'
 import { matmul, mul, reduceSum, reshape, transpose } from '../graph/ops.ts'
 import { simplify } from '../graph/simplify.ts'
 import { Graph, type Value } from '../graph/value.ts'
@@ -53,14 +53,20 @@ export function initialClip(model: ClipModel, tokens: number, seed: number): Par
  * What the two encoders learn from: `pictures` [B, 3, S, S], `tokens` [B, window] by their places in the vocabulary,
  * `ends` [B, window], 1 where a caption ends, and the parameters → `loss` and `d <name>`.
  */
-export function clipTrainingGraph(model: ClipModel, tokens: number, batch: number, loss: ClipRun['loss']): Graph {
+export function clipTrainingGraph(
+  model: ClipModel,
+  tokens: number,
+  batch: number,
+  loss: ClipRun['loss'],
+  options: GradOptions = {},
+): Graph {
   const graph = new Graph()
   const { pictures, texts, inputs, parameter } = towers(graph, model, tokens, batch)
   const [logScale, bias] = [parameter('logit_scale'), parameter('logit_bias')]
   const pairs = { pictures, texts, logScale }
   const value = loss === 'clip' ? clipLoss(pairs) : siglipLoss({ ...pairs, bias })
   graph.output('loss', value)
-  const gradients = grad(value, [...inputs.values()])
+  const gradients = grad(value, [...inputs.values()], options)
   for (const [i, name] of [...inputs.keys()].entries()) graph.output(`d ${name}`, gradients[i]!)
   return simplify(graph)
 }

@@ -55,6 +55,7 @@ function runIn(path: string, fingerprint: string) {
   const schema = z.object({
     model: unetRunSchema.shape.model,
     prediction: unetRunSchema.shape.prediction,
+    zeroTerminalSnr: unetRunSchema.shape.zeroTerminalSnr,
     parts: z.string(),
     size: z.int().positive(),
   })

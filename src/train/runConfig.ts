@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { StudioError } from '../errors.ts'
 import { type NormalStream, normalStream } from '../tensor/random.ts'
 import { lrSchedule, lrScheduleNames } from './lrSchedule.ts'
+import { optimizerKinds } from './optimizers/kinds.ts'
 import type { TrainingOptions } from './trainer.ts'
 
 export const positive = z.number().positive()
@@ -12,12 +13,14 @@ export const count = z.int().positive()
 export const share = z.number().min(0).max(1)
 
 export const optimizerSchema = z.strictObject({
+  kind: z.enum(optimizerKinds).default('adamw'),
   learningRate: positive,
   schedule: z.enum(lrScheduleNames),
   warmupSteps: z.int().nonnegative(),
   minRatio: share,
   weightDecay: z.number().nonnegative(),
-  beta2: z.number().gt(0).lt(1),
+  /** For the rules that keep a second average; their own unless given. */
+  beta2: z.number().gt(0).lt(1).optional(),
   maxGradientNorm: positive,
   averageDecay: z.number().min(0).lt(1),
 })

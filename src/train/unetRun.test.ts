@@ -3,10 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { allOf, tinyClip, tinySize, tinyUnet, tinyVae, writeTinyDrawings } from '../../test/train/tinyRuns.ts'
+import { alphasCumprod } from '../diffusion/betas.ts'
 import { openWeights } from '../files/openWeights.ts'
 import { readBytes, readWeight } from '../files/readWeight.ts'
 import { writeSafetensors } from '../files/writeSafetensors.ts'
 import { decodePicture } from '../image/decode.ts'
+import { detectModel } from '../models/detect.ts'
 import { inspectWeights } from '../models/inspect.ts'
 import { generate } from '../pipeline/generate.ts'
 import { openStudio } from '../pipeline/studio.ts'
@@ -16,7 +18,7 @@ import { trainClip } from './clipRun.ts'
 import { exportModel } from './exportModel.ts'
 import { readStepLog } from './log/stepLog.ts'
 import { checkpointPath } from './run.ts'
-import type { UnetRun } from './unetConfig.ts'
+import { type UnetRun, unetRunSchema } from './unetConfig.ts'
 import { trainUnet } from './unetRun.ts'
 import { trainVae } from './vaeRun.ts'
 
@@ -65,6 +67,39 @@ test('killed between steps and started again, a run is the one that was not, wha
     [...openWeights(checkpointPath(folder)).entries.values()].map((entry) => Buffer.from(readBytes(entry)))
   expect(bytes(killed)).toEqual(bytes(whole))
 })
+
+test('computing the way forth a second time changes no number', async () => {
+  const folder = join(root, 'recomputed')
+  await allOf(start(folder, { recomputes: true }))
+  expect(losses(folder)).toEqual(losses(whole))
+})
+
+test('a run with noise up to the last timestep says so in its checkpoint, and needs v', async () => {
+  const folder = join(root, 'zero-terminal')
+  await allOf(start(folder, { zeroTerminalSnr: true, steps: 1 }))
+  expect(losses(folder)[0]!.loss).not.toBe(losses(whole)[0]!.loss)
+  const path = join(root, 'zero-terminal.safetensors')
+  await exportModel({ folder, path, title: 'Tiny' })
+  const { config } = detectModel(openWeights(path))
+  expect(config.betas.isZeroTerminal).toBe(true)
+  expect(alphasCumprod(config.betas).at(-1)).toBeLessThan(1e-7)
+  expect(detectModel(openWeights(model)).config.betas.isZeroTerminal).toBeUndefined()
+  const parsed = unetRunSchema.safeParse({ ...tinyUnet, prediction: 'epsilon', zeroTerminalSnr: true })
+  expect(parsed.error?.issues).toMatchObject([{ path: ['zeroTerminalSnr'], message: 'needs prediction = "v"' }])
+})
+
+test.each(['lion', 'sgd-nesterov', 'adafactor', 'prodigy'] as const)(
+  '%s trains it, and goes on the same after a stop',
+  async (kind) => {
+    const numbers = { optimizer: { ...tinyUnet.optimizer, kind }, steps: 3 }
+    const [all, halves] = [join(root, kind), join(root, `${kind} in two`)]
+    await allOf(start(all, numbers))
+    for await (const event of start(halves, numbers)) if (event.kind === 'step' && event.step.step === 2) break
+    await allOf(start(halves, numbers))
+    expect(losses(halves)).toEqual(losses(all))
+    expect(losses(all)[2]!.loss).not.toBe(losses(whole)[2]!.loss)
+  },
+)
 
 test('an exported checkpoint says what it is and holds the averages in half precision', () => {
   const { checkpoint, warnings, metadata, nativeSize } = inspectWeights(openWeights(model))

@@ -30,7 +30,7 @@ import { entryOf, newTraining } from './checkpoint.ts'
 import { openParts, readTrainedText, readTrainedVae, whitened, writeParts } from './frozenParts.ts'
 import { cachedLatents, type LatentCache, measureLatents } from './latents.ts'
 import { type NoisingOptions, noised } from './losses/denoising.ts'
-import { adamw } from './optimizers/adamw.ts'
+import { optimizerOf } from './optimizers/kinds.ts'
 import type { Parameters } from './parameters.ts'
 import { checkpointPath, type RunEvent, runTraining } from './run.ts'
 import { optimizerOptions, type RunPlaces, streamOf } from './runConfig.ts'
@@ -101,15 +101,17 @@ export async function* trainUnet(run: UnetRun, places: RunPlaces): AsyncGenerato
         seed,
         model: run.model,
         prediction: run.prediction,
+        // Said only where it holds, as runs from before it existed go on.
+        ...(run.zeroTerminalSnr && { zeroTerminalSnr: true }),
         size: store.size,
         parts: identity,
       }),
-      state: newTraining(beginning(run, config.unet, places), (parameters) => adamw(parameters, optimizer)),
+      state: newTraining(beginning(run, config.unet, places), (parameters) => optimizerOf(optimizer, parameters)),
       stages: [
         {
           until: steps,
           async open() {
-            const graph = unetTrainingGraph(config.unet, { batch, side, tokens: chunkLength })
+            const graph = unetTrainingGraph(config.unet, { batch, side, tokens: chunkLength }, run)
             return {
               sessions: await sessionsFor(graph, run.accumulation, threads),
               samples: batch,

@@ -1,5 +1,5 @@
 import { symbol } from '../graph/dim.ts'
-import { grad } from '../graph/grad.ts'
+import { type GradOptions, grad } from '../graph/grad.ts'
 import { simplify } from '../graph/simplify.ts'
 import { Graph } from '../graph/value.ts'
 import type { UnetConfig } from '../models/configs.ts'
@@ -27,7 +27,11 @@ export interface LatentBatch {
  * What a noise predictor learns from: `latent`, `timesteps` [B], `context`, the `target` of its prediction, `weights`
  * [B] of the pictures' errors, and the parameters → `loss` and `d <name>` for each parameter.
  */
-export function unetTrainingGraph(config: UnetConfig, { batch, side, tokens }: LatentBatch): Graph {
+export function unetTrainingGraph(
+  config: UnetConfig,
+  { batch, side, tokens }: LatentBatch,
+  options: GradOptions = {},
+): Graph {
   const graph = new Graph()
   const layout = unetLayout(config)
   const { standIn, inputs } = parameterInputs(graph, (path) => layout.get(path))
@@ -39,7 +43,7 @@ export function unetTrainingGraph(config: UnetConfig, { batch, side, tokens }: L
   const target = graph.input('target', [batch, config.outChannels, side, side])
   const loss = denoisingLoss(prediction, target, graph.input('weights', [batch]))
   graph.output('loss', loss)
-  const gradients = grad(loss, [...inputs.values()])
+  const gradients = grad(loss, [...inputs.values()], options)
   for (const [i, name] of [...inputs.keys()].entries()) graph.output(`d ${name}`, gradients[i]!)
   return simplify(graph)
 }

@@ -16,6 +16,8 @@ export const vaeRunSchema = z.strictObject({
   /** Sizes of the batches, one stage after the other. */
   stages: z.array(z.strictObject({ steps: count, batch: count, size: count })).min(1),
   accumulation: count,
+  /** Computes parts of the way forth a second time instead of keeping them: less memory, more time. */
+  recomputes: z.boolean().default(false),
   optimizer: optimizerSchema,
   loss: z.strictObject({
     gradient: z.number().nonnegative(),

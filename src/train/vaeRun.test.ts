@@ -23,7 +23,9 @@ const run: VaeRun = {
     { steps: 3, batch: 2, size: 16 },
   ],
   accumulation: 2,
+  recomputes: false,
   optimizer: {
+    kind: 'adamw',
     learningRate: 0.003,
     schedule: 'cosine_with_min_lr',
     warmupSteps: 2,

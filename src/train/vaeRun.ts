@@ -8,7 +8,7 @@ import { toPixels } from '../image/pixels.ts'
 import { compile } from '../runtime/compile.ts'
 import type { Session } from '../runtime/session.ts'
 import { newTraining } from './checkpoint.ts'
-import { adamw } from './optimizers/adamw.ts'
+import { optimizerOf } from './optimizers/kinds.ts'
 import type { Parameters } from './parameters.ts'
 import { type RunEvent, runTraining, type Stage } from './run.ts'
 import { optimizerOptions, type RunPlaces, streamOf } from './runConfig.ts'
@@ -32,7 +32,7 @@ export async function* trainVae(run: VaeRun, { dataDir, folder, threads }: RunPl
     return {
       until,
       async open() {
-        const graph = vaeTrainingGraph(model, { batch, size }, run.loss)
+        const graph = vaeTrainingGraph(model, { batch, size }, run.loss, run)
         return {
           sessions: await sessionsFor(graph, run.accumulation, threads),
           samples: batch,
@@ -48,11 +48,10 @@ export async function* trainVae(run: VaeRun, { dataDir, folder, threads }: RunPl
     }
   })
   try {
-    const { weightDecay, beta2 } = optimizer
     yield* runTraining({
       folder,
       fingerprint: JSON.stringify({ seed, model }),
-      state: newTraining(initialVae(model, seed), (parameters) => adamw(parameters, { weightDecay, beta2 })),
+      state: newTraining(initialVae(model, seed), (parameters) => optimizerOf(optimizer, parameters)),
       stages,
       options: optimizerOptions(optimizer, until, run.accumulation),
       checkpointSeconds: run.checkpointSeconds,

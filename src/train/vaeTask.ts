@@ -1,5 +1,5 @@
 import { symbol } from '../graph/dim.ts'
-import { grad } from '../graph/grad.ts'
+import { type GradOptions, grad } from '../graph/grad.ts'
 import { simplify } from '../graph/simplify.ts'
 import { Graph } from '../graph/value.ts'
 import type { VaeConfig } from '../models/configs.ts'
@@ -27,7 +27,12 @@ export function initialVae(config: VaeConfig, seed: number): Parameters {
  * What an autoencoder learns from: `pictures` [B, 3, size, size] in −1…1, unit normal `noise` [B, z, size/8, size/8] and
  * the parameters → the parts of the loss and `d <name>` for each parameter.
  */
-export function vaeTrainingGraph(config: VaeConfig, { batch, size }: PictureBatch, weights: AutoencoderWeights): Graph {
+export function vaeTrainingGraph(
+  config: VaeConfig,
+  { batch, size }: PictureBatch,
+  weights: AutoencoderWeights,
+  options: GradOptions = {},
+): Graph {
   const graph = new Graph()
   const layout = vaeLayout(config)
   const { standIn, inputs } = parameterInputs(graph, (path) => layout.get(path))
@@ -38,7 +43,7 @@ export function vaeTrainingGraph(config: VaeConfig, { batch, size }: PictureBatc
   const noise = graph.input('noise', latent.mean.shape)
   const parts = autoencoderLoss(pictures, vaeDecode(scope, sampled(latent, noise), config), latent, weights)
   for (const [name, value] of Object.entries(parts)) graph.output(name, value)
-  const gradients = grad(parts.loss, [...inputs.values()])
+  const gradients = grad(parts.loss, [...inputs.values()], options)
   for (const [i, name] of [...inputs.keys()].entries()) graph.output(`d ${name}`, gradients[i]!)
   return simplify(graph)
 }

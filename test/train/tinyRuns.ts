@@ -46,6 +46,7 @@ function disc(radius: number, color: readonly number[]): Rgba8 {
 }
 
 const optimizer = {
+  kind: 'adamw',
   learningRate: 0.003,
   schedule: 'cosine_with_min_lr',
   warmupSteps: 2,
@@ -76,6 +77,7 @@ export const tinyVae: VaeRun = {
   model: { channels: 8, mult: [1, 1, 1, 1], resBlocks: 1, latentChannels: 4, normGroups: 4 },
   stages: [{ steps: 2, batch: 2, size: tinySize }],
   accumulation: 1,
+  recomputes: false,
   optimizer,
   loss: { gradient: 0.5, gradientScales: 2, kl: 1e-5 },
   judge: { everySteps: 2, pictures: 2 },
@@ -93,6 +95,7 @@ export const tinyClip: ClipRun = {
   steps: 5,
   batch: 6,
   accumulation: 1,
+  recomputes: false,
   examples: 80,
   scenes,
   optimizer,
@@ -118,11 +121,13 @@ export const tinyUnet: UnetRun = {
   steps: 5,
   batch: 3,
   accumulation: 2,
+  recomputes: false,
   examples: 20,
   scenes,
   captionDropout: 0.2,
   minSnr: 5,
   noiseOffset: 0,
+  zeroTerminalSnr: false,
   optimizer,
   judge: {
     everySteps: 3,
