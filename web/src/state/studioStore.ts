@@ -62,10 +62,14 @@ export const loadModels = () =>
     if (!known) chooseCheckpoint((renamed ?? usual)?.title ?? '')
   })
 
+/** Side in pixels of the pictures that a checkpoint was trained on, or what is usual where it does not say. */
+export function nativeSizeOf(models: WireModels | undefined, title: string): number {
+  return models?.checkpoints.find((each) => each.title === title)?.nativeSize ?? formDefaults.width
+}
+
 /** Takes a checkpoint, and its own size where the size was that of the one before. */
 export function chooseCheckpoint(title: string): void {
-  const sizeOf = (wanted: string) =>
-    getState().models?.checkpoints.find((each) => each.title === wanted)?.nativeSize ?? formDefaults.width
+  const sizeOf = (wanted: string) => nativeSizeOf(getState().models, wanted)
   const { checkpoint, width, height } = useForm.getState()
   const [before, own] = [sizeOf(checkpoint), sizeOf(title)]
   const isUntouched = width === before && height === before

@@ -2,21 +2,26 @@ import { Button } from '@mantine/core'
 import { useTexts } from '../i18n/texts.ts'
 import { IconButton } from '../shell/IconButton.tsx'
 import { change, useForm } from '../state/formStore.ts'
+import { nativeSizeOf, useStudio } from '../state/studioStore.ts'
 import { NumberField } from './NumberField.tsx'
 import styles from './Parameters.module.css'
 
-/** Sizes that models were trained on, and their usual shapes. */
-const presets = [
-  [512, 512],
-  [512, 768],
-  [768, 512],
-  [768, 768],
-  [1024, 1024],
+/** Usual shapes, as multiples of the side of the pictures that a model was trained on. */
+const shapes = [
+  [1, 1],
+  [1, 1.5],
+  [1.5, 1],
+  [1.5, 1.5],
+  [2, 2],
 ] as const
+
+/** Sizes are counted in points of the latent. */
+const rounded = (pixels: number) => 8 * Math.round(pixels / 8)
 
 export function SizeFields() {
   const texts = useTexts()
-  const { width, height } = useForm()
+  const { width, height, checkpoint } = useForm()
+  const side = useStudio(({ models }) => nativeSizeOf(models, checkpoint))
   return (
     <>
       <div className={styles.sizes}>
@@ -25,17 +30,19 @@ export function SizeFields() {
         <NumberField name="height" min={64} max={2048} step={8} />
       </div>
       <fieldset className={styles.presets} aria-label={texts.size}>
-        {presets.map(([w, h]) => (
-          <Button
-            key={`${w}×${h}`}
-            size="compact-xs"
-            variant={w === width && h === height ? 'light' : 'default'}
-            aria-pressed={w === width && h === height}
-            onClick={() => change({ width: w, height: h })}
-          >
-            {w}×{h}
-          </Button>
-        ))}
+        {shapes
+          .map(([across, down]) => [rounded(across * side), rounded(down * side)] as const)
+          .map(([w, h]) => (
+            <Button
+              key={`${w}×${h}`}
+              size="compact-xs"
+              variant={w === width && h === height ? 'light' : 'default'}
+              aria-pressed={w === width && h === height}
+              onClick={() => change({ width: w, height: h })}
+            >
+              {w}×{h}
+            </Button>
+          ))}
       </fieldset>
     </>
   )
