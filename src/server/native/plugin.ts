@@ -1,5 +1,6 @@
 import type { FastifyPluginAsync } from 'fastify'
 import type { Services } from '../services.ts'
+import { captionRoutes } from './captionRoutes.ts'
 import { datasetRoutes } from './datasetRoutes.ts'
 import { eventRoutes } from './eventRoutes.ts'
 import { Feed } from './feed.ts'
@@ -26,5 +27,6 @@ export const nativeApi: FastifyPluginAsync<Services> = async (app, services) => 
   await app.register(studioRoutes, native)
   await app.register(promptRoutes, native)
   await app.register(datasetRoutes, native)
+  await app.register(captionRoutes, native)
   await app.register(runRoutes, native)
 }
