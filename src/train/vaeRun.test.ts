@@ -2,6 +2,7 @@ import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { tinyOptimizer } from '../../test/train/tinyRuns.ts'
 import type { EmojiRow } from '../dataset/emoji/buildEmojiSet.ts'
 import { writePictureStore } from '../dataset/pictureStore.ts'
 import { openWeights } from '../files/openWeights.ts'
@@ -24,17 +25,7 @@ const run: VaeRun = {
   ],
   accumulation: 2,
   recomputes: false,
-  optimizer: {
-    kind: 'adamw',
-    learningRate: 0.003,
-    schedule: 'cosine_with_min_lr',
-    warmupSteps: 2,
-    minRatio: 0.1,
-    weightDecay: 1e-4,
-    beta2: 0.99,
-    maxGradientNorm: 1,
-    averageDecay: 0.99,
-  },
+  optimizer: tinyOptimizer,
   loss: { gradient: 0.5, gradientScales: 2, kl: 1e-5 },
   judge: { everySteps: 3, pictures: 3 },
   checkpointSeconds: 1e-9,

@@ -45,7 +45,7 @@ function disc(radius: number, color: readonly number[]): Rgba8 {
   return result
 }
 
-const optimizer = {
+export const tinyOptimizer = {
   kind: 'adamw',
   learningRate: 0.003,
   schedule: 'cosine_with_min_lr',
@@ -78,7 +78,7 @@ export const tinyVae: VaeRun = {
   stages: [{ steps: 2, batch: 2, size: tinySize }],
   accumulation: 1,
   recomputes: false,
-  optimizer,
+  optimizer: tinyOptimizer,
   loss: { gradient: 0.5, gradientScales: 2, kl: 1e-5 },
   judge: { everySteps: 2, pictures: 2 },
   checkpointSeconds: always,
@@ -98,7 +98,7 @@ export const tinyClip: ClipRun = {
   recomputes: false,
   examples: 80,
   scenes,
-  optimizer,
+  optimizer: tinyOptimizer,
   judge: { everySteps: 3, pictures: 10 },
   checkpointSeconds: always,
 }
@@ -128,7 +128,7 @@ export const tinyUnet: UnetRun = {
   minSnr: 5,
   noiseOffset: 0,
   zeroTerminalSnr: false,
-  optimizer,
+  optimizer: tinyOptimizer,
   judge: {
     everySteps: 3,
     pictures: 3,
