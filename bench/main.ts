@@ -187,13 +187,20 @@ async function train(): Promise<void> {
   await peak(name, ours, theirs)
 }
 
-/** One step of a LoRA of rank 16 on UNet and text encoder, batch 1, at 256×256 and 512×512 pixels. */
+/**
+ * One step of a LoRA of rank 16 on UNet and text encoder, batch 1, at 256×256 and 512×512 pixels; the larger also with
+ * our gradient checkpointing, against the other's ordinary step.
+ */
 async function trainLora(): Promise<void> {
-  for (const size of [256, 512]) {
+  for (const [size, ways] of [
+    [256, ''],
+    [512, ''],
+    [512, 'recomputes'],
+  ] as const) {
     const script = join(root, 'bench', 'trainLoraWorker.ts')
-    const ours = startChild(process.execPath, ['--import', 'tsx', script, threads, checkpoint])
+    const ours = startChild(process.execPath, ['--import', 'tsx', script, threads, checkpoint, ways])
     const theirs = torch()
-    const name = `Training step of a LoRA of rank 16 at ${size}×${size}`
+    const name = `Training step of a LoRA of rank 16 at ${size}×${size}${ways && ', checkpointing'}`
     await compare(name, ours, theirs, { op: 'trainLora', size: size / 8 })
     await peak(name, ours, theirs)
   }

@@ -14,7 +14,8 @@ import { StepSessions } from '../src/train/lora/sessions.ts'
 import { loraSettings } from '../src/train/lora/settings.ts'
 
 const [threads, checkpoint] = [Number(process.argv[2]), process.argv[3]!]
-const { values: args } = readArguments(new Map([['network_dim', 16]]), new Map())
+const given = { network_dim: 16, gradient_checkpointing: process.argv[4] === 'recomputes' }
+const { values: args } = readArguments(new Map(Object.entries(given)), new Map())
 const settings = loraSettings(args)
 const { config, weights } = detectModel(openWeights(checkpoint))
 const modules = networkModules(targetLayers(weights), settings.network)
