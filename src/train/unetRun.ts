@@ -10,19 +10,13 @@ import { alphasCumprod } from '../diffusion/betas.ts'
 import { StudioError } from '../errors.ts'
 import { sha256 } from '../files/hash.ts'
 import type { WeightEntry } from '../files/weights.ts'
-import { encodePng } from '../image/encode.ts'
-import { gridRows, pictureGrid } from '../image/grid.ts'
-import { fromPixels } from '../image/pixels.ts'
-import { saveWhole } from '../image/save.ts'
 import type { ModelConfig, UnetConfig, VaeConfig } from '../models/configs.ts'
 import { sd1 } from '../models/configs.ts'
 import { decoderGraph, encoderGraph, textGraph } from '../models/graphs.ts'
 import { unetLayout } from '../models/layout.ts'
 import { openTokenizer } from '../pipeline/openTokenizer.ts'
 import { compile } from '../runtime/compile.ts'
-import type { Session } from '../runtime/session.ts'
 import { sameShape } from '../tensor/shape.ts'
-import { rows, stack, type Tensor } from '../tensor/tensor.ts'
 import { chunkLength } from '../text/chunks.ts'
 import { readBaseModel } from './baseModel.ts'
 import { captionEncoder, type ReadCaptions } from './captionContexts.ts'
@@ -34,10 +28,10 @@ import { optimizerOf } from './optimizers/kinds.ts'
 import type { Parameters } from './parameters.ts'
 import { checkpointPath, type RunEvent, runTraining } from './run.ts'
 import { optimizerOptions, type RunPlaces, streamOf } from './runConfig.ts'
-import { contextsOf, samplePrompts } from './samplePrompts.ts'
 import { drawerOf } from './scenesConfig.ts'
 import { sessionsFor } from './sessionsFor.ts'
 import { modelConfigOf, type UnetRun } from './unetConfig.ts'
+import { judgeErrors, saveSheet, sheetPath } from './unetJudge.ts'
 import { initialUnet, unetPredictionGraph, unetTrainingGraph } from './unetTask.ts'
 
 /** Where a run keeps the parts it was started with. */
@@ -216,103 +210,4 @@ async function batchOf(
     target,
     weights,
   }
-}
-
-interface Judging {
-  readonly judge: Session
-  readonly read: ReadCaptions
-  readonly averages: Parameters
-}
-
-/** Pictures judged at once. */
-const judgedAtOnce = 8
-
-/** Mean square errors on held-out pictures with their own caption, with none and with that of another picture. */
-async function judgeErrors(
-  { judge: { timesteps, seed } }: UnetRun,
-  judged: LatentCache,
-  { judge, read, averages, noising }: Judging & { readonly noising: NoisingOptions },
-): Promise<Readonly<Record<string, number>>> {
-  const count = judged.scenes.length
-  const captions = judged.scenes.map((scene, i) => captionOf(scene, drawsFor(seed, i)))
-  const kinds: Readonly<Record<string, (i: number) => string>> = {
-    'error right caption': (i) => captions[i]!,
-    'error no caption': () => '',
-    'error wrong caption': (i) => captions[(i + 1) % count]!,
-  }
-  const sums = Object.fromEntries(Object.keys(kinds).map((kind) => [kind, 0]))
-  for (const [round, timestep] of timesteps.entries()) {
-    for (let from = 0; from < count; from += judgedAtOnce) {
-      const numbers = Array.from({ length: Math.min(judgedAtOnce, count - from) }, (_, i) => from + i)
-      const stream = streamOf(seed, from, round)
-      const { noisy, target } = noised(
-        judged.latents(numbers),
-        numbers.map(() => timestep),
-        stream,
-        noising,
-      )
-      for (const [kind, caption] of Object.entries(kinds)) {
-        const { prediction } = await judge.run({
-          latent: noisy,
-          timesteps: { shape: [numbers.length], data: new Float32Array(numbers.length).fill(timestep) },
-          context: await read(numbers.map(caption)),
-          ...Object.fromEntries(averages),
-        })
-        sums[kind]! += meanSquare(prediction!, target) * (numbers.length / (count * timesteps.length))
-      }
-    }
-  }
-  return sums
-}
-
-function meanSquare(a: Tensor, b: Tensor): number {
-  let sum = 0
-  for (let i = 0; i < a.data.length; i++) sum += (a.data[i]! - b.data[i]!) ** 2
-  return sum / a.data.length
-}
-
-function sheetPath(folder: string, step: number): string {
-  return join(folder, 'sheets', `${`${step}`.padStart(6, '0')}.png`)
-}
-
-/** Saves what the averaged model makes of the judge's prompts. */
-async function saveSheet(
-  { prediction, judge: { prompts, samplingSteps: steps, cfgScale, seed } }: UnetRun,
-  config: ModelConfig,
-  {
-    judge,
-    decoder,
-    read,
-    averages,
-    path,
-    side,
-  }: Judging & { readonly decoder: Session; readonly path: string; readonly side: number },
-): Promise<void> {
-  const contexts = contextsOf(await read([...prompts, '']))
-  const latents = await samplePrompts({
-    async predict(x, timestep, asked) {
-      const { prediction: predicted } = await judge.run({
-        latent: x,
-        timesteps: { shape: [asked.length], data: new Float32Array(asked.length).fill(timestep) },
-        context: stack(asked.map(({ context: { shape, data } }) => ({ shape: [1, ...shape], data }))),
-        ...Object.fromEntries(averages),
-      })
-      return predicted!
-    },
-    prediction,
-    alphasCumprod: alphasCumprod(config.betas),
-    contexts: contexts.slice(0, -1),
-    empty: contexts.at(-1)!,
-    shape: [config.vae.latentChannels, side, side],
-    steps,
-    cfgScale,
-    seed,
-  })
-  const pictures = []
-  for (let i = 0; i < prompts.length; i++) {
-    const { picture } = await decoder.run({ latent: rows(latents, i, i + 1) })
-    pictures.push(...fromPixels(picture!))
-  }
-  mkdirSync(join(path, '..'), { recursive: true })
-  await saveWhole(path, await encodePng(pictureGrid(pictures, gridRows(pictures.length, 'square', pictures.length))))
 }
