@@ -88,18 +88,15 @@ test('a run with noise up to the last timestep says so in its checkpoint, and ne
   expect(parsed.error?.issues).toMatchObject([{ path: ['zeroTerminalSnr'], message: 'needs prediction = "v"' }])
 })
 
-test.each(['lion', 'sgd-nesterov', 'adafactor', 'prodigy'] as const)(
-  '%s trains it, and goes on the same after a stop',
-  async (kind) => {
-    const numbers = { optimizer: { ...tinyUnet.optimizer, kind }, steps: 3 }
-    const [all, halves] = [join(root, kind), join(root, `${kind} in two`)]
-    await allOf(start(all, numbers))
-    for await (const event of start(halves, numbers)) if (event.kind === 'step' && event.step.step === 2) break
-    await allOf(start(halves, numbers))
-    expect(losses(halves)).toEqual(losses(all))
-    expect(losses(all)[2]!.loss).not.toBe(losses(whole)[2]!.loss)
-  },
-)
+test('another optimizer trains it, and goes on the same after a stop', async () => {
+  const numbers = { optimizer: { ...tinyUnet.optimizer, kind: 'lion' }, steps: 3 } as const
+  const [all, halves] = [join(root, 'lion'), join(root, 'lion in two')]
+  await allOf(start(all, numbers))
+  for await (const event of start(halves, numbers)) if (event.kind === 'step' && event.step.step === 2) break
+  await allOf(start(halves, numbers))
+  expect(losses(halves)).toEqual(losses(all))
+  expect(losses(all)[2]!.loss).not.toBe(losses(whole)[2]!.loss)
+})
 
 test('an exported checkpoint says what it is and holds the averages in half precision', () => {
   const { checkpoint, warnings, metadata, nativeSize } = inspectWeights(openWeights(model))
