@@ -34,7 +34,7 @@ export const usualCaptioning: Captioning = {
 
 /** Writes a sentence about a picture. */
 export interface Captioner {
-  caption(source: Rgb8, asked: Captioning): Promise<string>
+  caption(source: Rgb8): Promise<string>
   dispose(): Promise<void>
 }
 
@@ -61,16 +61,20 @@ export function blipIn(path: string): string | undefined {
  * Opens a BLIP that captions pictures, as Salesforce (`model_base_caption_capfilt_large.pth`) or Transformers publish it.
  * A `vocab.txt` beside the model takes the place of BERT's vocabulary.
  */
-export async function openBlip(path: string, { threads }: { readonly threads: number }): Promise<Captioner> {
+export async function openBlip(
+  path: string,
+  { prompt, ...search }: Captioning,
+  { threads }: { readonly threads: number },
+): Promise<Captioner> {
   const model = detectBlip(openWeights(path))
   const { pieces, first, end } = vocabularyOf(path, model)
+  const start = [first, ...pieces.encode(prompt)]
+  checkSearch(start.length, search, model)
   const options = { residence: 'auto', threads } as const
   const eye = await compile(pictureGraph(model), options)
   const pen = await compile(wordGraph(model), options)
   return {
-    async caption(source, { prompt, ...search }) {
-      const start = [first, ...pieces.encode(prompt)]
-      checkLengths(start.length, search, model)
+    async caption(source) {
       const seen = await eye.run({ picture: blipInput(source, model.vision.side) })
       const sentence = await writeSentence(reader(pen, seen, model), { start, end }, search)
       return pieces.decode(sentence.slice(start.length))
@@ -124,22 +128,20 @@ function rows(source: Tensor, numbers: readonly number[]): Tensor {
   return { shape: [numbers.length, ...rest], data }
 }
 
-function checkLengths(start: number, { minLength, maxLength }: Search, { text }: Blip): void {
-  if (maxLength > text.positions) {
-    throw new StudioError('bad-request', `max length: ${maxLength} tokens, this model writes at most ${text.positions}`, {
-      field: 'maxLength',
-    })
+const mostBeams = 32
+
+function checkSearch(start: number, search: Search, { text }: Blip): void {
+  const { minLength, maxLength, repetitionPenalty, by } = search
+  const refuse = (field: string, problem: string) => {
+    throw new StudioError('bad-request', `${field}: ${problem}`, { field })
   }
-  if (minLength > maxLength) {
-    throw new StudioError('bad-request', `min length: ${minLength} tokens, more than the greatest length ${maxLength}`, {
-      field: 'minLength',
-    })
-  }
-  if (start >= maxLength) {
-    throw new StudioError('bad-request', `prompt: ${start} tokens, expected fewer than the greatest length ${maxLength}`, {
-      field: 'prompt',
-    })
-  }
+  if (maxLength > text.positions) refuse('max length', `${maxLength} tokens, this model writes at most ${text.positions}`)
+  if (minLength > maxLength) refuse('min length', `${minLength} tokens, more than the greatest length ${maxLength}`)
+  if (start >= maxLength) refuse('prompt', `${start} tokens, expected fewer than the greatest length ${maxLength}`)
+  if (!(repetitionPenalty > 0)) refuse('repetition penalty', `${repetitionPenalty}, expected more than 0`)
+  if (by.kind === 'nucleus') {
+    if (!(by.topP > 0 && by.topP <= 1)) refuse('top p', `${by.topP}, expected more than 0, at most 1`)
+  } else if (!(by.beams >= 1 && by.beams <= mostBeams)) refuse('beams', `${by.beams}, expected 1 to ${mostBeams}`)
 }
 
 interface Vocabulary {

@@ -102,7 +102,7 @@ async function searchBeams(
 }
 
 /** Scores after the penalty on words that were there; none for the end while the sentence is too short. */
-function restrained(
+export function restrained(
   scores: Float32Array,
   sentence: readonly number[],
   end: number,
