@@ -1,6 +1,6 @@
-import { addDims, symbol } from '../graph/dim.ts'
+import { symbol } from '../graph/dim.ts'
 import { add, concat, gelu, reshape, slice, transpose } from '../graph/ops.ts'
-import { Graph, numberAt, type Value } from '../graph/value.ts'
+import { Graph, type Value } from '../graph/value.ts'
 import { attention } from '../nn/attention.ts'
 import { embedding } from '../nn/embed.ts'
 import { conv2d, linear } from '../nn/linear.ts'

@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -10,9 +10,9 @@ import { filled, picture } from '../../../image/picture.ts'
 import { detectBlip } from '../../../models/blip.ts'
 import { pictureGraph, wordGraph } from '../../../models/blipGraphs.ts'
 import { compile } from '../../../runtime/compile.ts'
-import { openSet } from '../../pictureSet.ts'
+import { findBlip } from './findBlip.ts'
 import { nucleus } from './nucleus.ts'
-import { blipIn, blipInput, openBlip, reader, usualCaptioning } from './openBlip.ts'
+import { blipInput, openBlip, reader, usualCaptioning } from './openBlip.ts'
 import { restrained, type Search, writeSentence } from './writeSentence.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'athanor-blip-'))
@@ -99,7 +99,6 @@ describe('a BLIP of the disk', () => {
     const asked = { ...usualCaptioning, prompt: 'w5 W9  w30', maxLength: 12 }
     const blip = await openBlip(path, asked, { threads: 1 })
     const caption = await blip.caption(white)
-    expect(caption.split(' ').length).toBeGreaterThan(0)
     expect(caption).toMatch(/^w\d+( w\d+)*$/)
     expect(await blip.caption(white)).toBe(caption)
     await blip.dispose()
@@ -112,18 +111,18 @@ describe('a BLIP of the disk', () => {
   test('is found by its file, or in a folder without a tagger', () => {
     const folder = join(root, 'found')
     const path = writeTinyBlip(folder)
-    expect(blipIn(path)).toBe(path)
-    expect(blipIn(folder)).toBe(path)
+    expect(findBlip(path)).toBe(path)
+    expect(findBlip(folder)).toBe(path)
     copyFileSync(path, join(folder, 'other.pth'))
-    expect(blipIn(folder)).toBe(path)
+    expect(findBlip(folder)).toBe(path)
     rmSync(path)
-    expect(blipIn(folder)).toBe(join(folder, 'other.pth'))
+    expect(findBlip(folder)).toBe(join(folder, 'other.pth'))
     copyFileSync(join(folder, 'other.pth'), join(folder, 'another.pth'))
-    expect(() => blipIn(folder)).toThrow('expected one model file or model.safetensors, found another.pth, other.pth')
+    expect(() => findBlip(folder)).toThrow('found another.pth, other.pth')
     writeFileSync(join(folder, 'model.onnx'), '')
-    expect(blipIn(folder)).toBeUndefined()
-    expect(blipIn(join(folder, 'model.onnx'))).toBeUndefined()
-    expect(blipIn(join(root, 'nowhere'))).toBeUndefined()
+    expect(findBlip(folder)).toBeUndefined()
+    expect(findBlip(join(folder, 'model.onnx'))).toBeUndefined()
+    expect(findBlip(join(root, 'nowhere'))).toBeUndefined()
   })
 
   test.each([

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, statSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { StudioError } from '../../../errors.ts'
@@ -36,25 +36,6 @@ export const usualCaptioning: Captioning = {
 export interface Captioner {
   caption(source: Rgb8): Promise<string>
   dispose(): Promise<void>
-}
-
-const weightFile = /\.(?:pth|pt|bin|ckpt|safetensors)$/i
-
-/** The model of a path that may be a BLIP: a file of weights, or the only one of a folder that has no .onnx file. */
-export function blipIn(path: string): string | undefined {
-  const stats = statSync(path, { throwIfNoEntry: false })
-  if (!stats?.isDirectory()) return stats && weightFile.test(path) ? path : undefined
-  const names = readdirSync(path)
-  if (names.some((name) => name.endsWith('.onnx'))) return undefined
-  const files = names.filter((name) => weightFile.test(name)).sort()
-  // Publishers put the same weights beside each other in two formats.
-  const usual = files.find((name) => name === 'model.safetensors')
-  const [file] = files.length === 1 ? files : [usual]
-  if (file !== undefined) return join(path, file)
-  if (files.length === 0) return undefined
-  throw new StudioError('bad-request', `${path}: expected one model file or model.safetensors, found ${files.join(', ')}`, {
-    field: path,
-  })
 }
 
 /**
