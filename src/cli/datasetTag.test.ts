@@ -26,7 +26,9 @@ async function writeSet(name: string): Promise<string> {
 const asked = { prompt: 'w5 w9', minLength: 6, maxLength: 12 }
 const options = ['--model', model, '--prompt', 'w5 w9', '--min-length', '6', '--max-length', '12', '--threads', '1']
 const tag = (set: string, ...args: readonly string[]) =>
-  tagCommand().exitOverride().parseAsync([set, ...options, ...args], { from: 'user' })
+  tagCommand()
+    .exitOverride()
+    .parseAsync([set, ...options, ...args], { from: 'user' })
 const textOf = (set: string, name: string) => readFileSync(join(set, name), 'utf8').trimEnd()
 
 async function captions(own: Partial<typeof usualCaptioning> = {}): Promise<readonly string[]> {

@@ -60,6 +60,16 @@ describe.each(cases)('a BLIP by the names of %s', (layout, { weights, prompt }) 
   })
 })
 
+test('a BLIP in the dictionary of its trainer is the same one', () => {
+  const { weights } = cases.find(([layout]) => layout === 'salesforce')![1]
+  const bare = numberedFile('bare.pth', weights)
+  const wrapped = new Map([...bare.entries].map(([name, entry]) => [`model.${name}`, entry]))
+  const blip = detectBlip({ ...bare, entries: wrapped })
+  const tables = detectBlip(bare)
+  expect(blip.vision).toEqual(tables.vision)
+  expect(blip.weights).toEqual(tables.weights)
+})
+
 describe('what is no BLIP for captions, or a torn one, is refused', () => {
   const [, { weights }] = cases.find(([layout]) => layout === 'salesforce')!
   const detect = (shapes: Case['weights']) => detectBlip(numberedFile('other.pth', shapes))
@@ -71,7 +81,11 @@ describe('what is no BLIP for captions, or a torn one, is refused', () => {
 
   test.each([
     ['another model', { 'conv_first.weight': [8, 3, 3, 3] }, 'is no BLIP that captions pictures'],
-    ['one of retrieval', { 'visual_encoder.cls_token': [1, 1, 192], 'text_encoder.x': [1] }, 'is no BLIP that captions'],
+    [
+      'one of retrieval',
+      { 'visual_encoder.cls_token': [1, 1, 192], 'text_encoder.x': [1] },
+      'is no BLIP that captions',
+    ],
     ['one of questions', { ...weights, 'text_encoder.embeddings.x': [1] }, 'answers questions'],
     ['a missing table', without('visual_encoder.pos_embed'), 'visual_encoder.pos_embed: missing'],
     ['an odd grid', { ...weights, 'visual_encoder.pos_embed': [1, 16, 192] }, '16 tokens, expected a square'],

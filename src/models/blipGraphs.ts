@@ -21,7 +21,11 @@ export const pastName = (name: string) => `past.${name}`
 export function pictureGraph({ vision, text, weights }: Blip): Graph {
   const graph = new Graph()
   const root = new Scope({ graph, weights })
-  const seen = blipVision(root.at(visionNames[vision.kind].root), graph.input('picture', [1, 3, vision.side, vision.side]), vision)
+  const seen = blipVision(
+    root.at(visionNames[vision.kind].root),
+    graph.input('picture', [1, 3, vision.side, vision.side]),
+    vision,
+  )
   for (let layer = 0; layer < text.layers; layer++) {
     const cross = layerScope(root, layer).at('crossattention.self')
     const [key, value] = pictureNames(layer)
@@ -55,8 +59,12 @@ export function wordGraph({ vision, text, weights }: Blip): Graph {
   let x = bertNorm(table.at('LayerNorm'), reshape(add(word, place), [sentences, 1, text.width]))
 
   for (let layer = 0; layer < text.layers; layer++) {
-    const [pictureKey, pictureValue] = pictureNames(layer).map((name) => graph.input(name, [1, pictureTokens, text.width]))
-    const [pastKey, pastValue] = wordNames(layer).map((name) => graph.input(pastName(name), [sentences, past, text.width]))
+    const [pictureKey, pictureValue] = pictureNames(layer).map((name) =>
+      graph.input(name, [1, pictureTokens, text.width]),
+    )
+    const [pastKey, pastValue] = wordNames(layer).map((name) =>
+      graph.input(pastName(name), [sentences, past, text.width]),
+    )
     const block = layerScope(root, layer)
     const self = block.at('attention.self')
     const [key, value] = [
@@ -66,7 +74,10 @@ export function wordGraph({ vision, text, weights }: Blip): Graph {
     for (const [i, name] of wordNames(layer).entries()) graph.output(name, i === 0 ? key : value)
     x = bertLayer(block, x, { key, value }, { key: pictureKey!, value: pictureValue! }, text)
   }
-  graph.output('logits', reshape(wordLogits(root.at('text_decoder.cls.predictions'), x, text), [sentences, text.vocabulary]))
+  graph.output(
+    'logits',
+    reshape(wordLogits(root.at('text_decoder.cls.predictions'), x, text), [sentences, text.vocabulary]),
+  )
   return graph
 }
 

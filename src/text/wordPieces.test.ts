@@ -20,13 +20,19 @@ test('the vocabulary is the published one', () => {
   expect(digest).toBe('07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3')
 })
 
-test.each(recorded.read.map(({ text, tokens }) => [text, tokens] as const))('%j is read as BERT reads it', (text, tokens) => {
-  expect(words.encode(text)).toEqual(tokens)
-})
+test.each(recorded.read.map(({ text, tokens }) => [text, tokens] as const))(
+  '%j is read as BERT reads it',
+  (text, tokens) => {
+    expect(words.encode(text)).toEqual(tokens)
+  },
+)
 
-test.each(recorded.written.map(({ text, tokens }) => [text, tokens] as const))('%j is how tokens are written', (text, tokens) => {
-  expect(words.decode(tokens)).toBe(text)
-})
+test.each(recorded.written.map(({ text, tokens }) => [text, tokens] as const))(
+  '%j is how tokens are written',
+  (text, tokens) => {
+    expect(words.decode(tokens)).toBe(text)
+  },
+)
 
 test('tokens beyond the list, as BLIP’s own, stand for no text', () => {
   expect(words.decode([30522, 1037, 4937, 30523])).toBe('a cat')

@@ -73,7 +73,8 @@ function sentenceBy(path: string, options: Studio['options']): Description['sent
 const places = {
   clip: {
     folders: ['CLIP'],
-    files: 'a BLIP (.pth or .safetensors) into models/BLIP, or a CLIP exported as vision_model.onnx and text_model.onnx',
+    files:
+      'a BLIP (.pth or .safetensors) into models/BLIP, or a CLIP exported as vision_model.onnx and text_model.onnx',
   },
   deepdanbooru: {
     folders: ['torch_deepdanbooru', 'deepdanbooru'],

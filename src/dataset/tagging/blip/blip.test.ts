@@ -2,8 +2,9 @@ import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
-import { tinyBlip, writeTinyBlip } from '../../../../test/models/tinyBlip.ts'
 import { numbers } from '../../../../test/models/numbered.ts'
+import { numberedFile } from '../../../../test/models/numberedFile.ts'
+import { tinyBlip, writeTinyBlip } from '../../../../test/models/tinyBlip.ts'
 import { readWeight } from '../../../files/readWeight.ts'
 import { writeSafetensors } from '../../../files/writeSafetensors.ts'
 import { filled, picture } from '../../../image/picture.ts'
@@ -60,10 +61,14 @@ describe('drawing words', () => {
     // Whatever was read, token 1 has 0.6, token 2 0.3 and token 0, which ends, 0.1: outside a nucleus of 0.9.
     const scores = Float32Array.of(0.1, 0.6, 0.3).map(Math.log)
     const draw = (seed: number, topP: number) =>
-      writeSentence(async () => [scores], { start: [1], end: 0 }, {
-        ...{ minLength: 0, maxLength: 4001, repetitionPenalty: 1 },
-        by: { kind: 'nucleus', topP, seed },
-      })
+      writeSentence(
+        async () => [scores],
+        { start: [1], end: 0 },
+        {
+          ...{ minLength: 0, maxLength: 4001, repetitionPenalty: 1 },
+          by: { kind: 'nucleus', topP, seed },
+        },
+      )
     const sentence = await draw(42, 0.89)
     expect(sentence).toHaveLength(4001)
     const share = sentence.slice(1).filter((token) => token === 1).length / 4000
@@ -89,7 +94,12 @@ describe('a BLIP of the disk', () => {
       expect(data[c * 64]).toBeCloseTo(value, 5)
     }
     // Stretched, not cropped: a left half stays a left half.
-    const half = picture(3, 40, 20, white.data.map((_, i) => ((i / 3) % 40 < 20 ? 255 : 0)))
+    const half = picture(
+      3,
+      40,
+      20,
+      white.data.map((_, i) => ((i / 3) % 40 < 20 ? 255 : 0)),
+    )
     const row = [...blipInput(half, 8).data.subarray(0, 8)].map((value) => value > 0)
     expect(row).toEqual([true, true, true, true, false, false, false, false])
   })
@@ -106,6 +116,30 @@ describe('a BLIP of the disk', () => {
     const drawing = await openBlip(path, drawn, { threads: 1 })
     expect(await drawing.caption(white)).toBe(await drawing.caption(white))
     await drawing.dispose()
+  })
+
+  test('without a vocabulary beside it has BERT’s', async () => {
+    const { weights } = tinyBlip('transformers')
+    const path = join(root, 'bert.safetensors')
+    const cat = 4937
+    const { entries } = numberedFile(path, {
+      ...weights,
+      'text_decoder.bert.embeddings.word_embeddings.weight': [30524, 128],
+      'text_decoder.cls.predictions.bias': [30524],
+    })
+    const bias = new Float32Array(30524)
+    // Nothing outweighs a hundred: every word is a cat, as there is no room for an end.
+    bias[cat] = 100
+    const bytes = new Uint8Array(bias.buffer)
+    const name = 'text_decoder.cls.predictions.bias'
+    writeSafetensors(
+      path,
+      [...entries.values()].map((entry) => (entry.name === name ? { ...entry, location: { bytes } } : entry)),
+    )
+    // `[DEC] a picture of` are four tokens, which leaves three.
+    const blip = await openBlip(path, { ...usualCaptioning, maxLength: 7 }, { threads: 1 })
+    expect(await blip.caption(white)).toBe('cat cat cat')
+    await blip.dispose()
   })
 
   test('is found by its file, or in a folder without a tagger', () => {
@@ -126,11 +160,31 @@ describe('a BLIP of the disk', () => {
   })
 
   test.each([
-    ['no vocabulary of its own', (folder: string) => rmSync(join(folder, 'vocab.txt')), 'knows 62 tokens, but BERT’s vocabulary, as there is no vocab.txt'],
-    ['another one', (folder: string) => writeFileSync(join(folder, 'vocab.txt'), '[PAD]\n[SEP]\n'), 'but vocab.txt beside it gives 4'],
-    ['one without an end', (folder: string) => writeFileSync(join(folder, 'vocab.txt'), 'w\n'.repeat(60)), 'has no [SEP]'],
-    ['half a file', (folder: string) => writeFileSync(join(folder, 'model.safetensors'), new Uint8Array(40)), 'model.safetensors'],
-    ['another model', (folder: string) => writeSafetensors(join(folder, 'model.safetensors'), []), 'is no BLIP that captions pictures'],
+    [
+      'no vocabulary of its own',
+      (folder: string) => rmSync(join(folder, 'vocab.txt')),
+      'knows 62 tokens, but BERT’s vocabulary, as there is no vocab.txt',
+    ],
+    [
+      'another one',
+      (folder: string) => writeFileSync(join(folder, 'vocab.txt'), '[PAD]\n[SEP]\n'),
+      'but vocab.txt beside it gives 4',
+    ],
+    [
+      'one without an end',
+      (folder: string) => writeFileSync(join(folder, 'vocab.txt'), 'w\n'.repeat(60)),
+      'has no [SEP]',
+    ],
+    [
+      'half a file',
+      (folder: string) => writeFileSync(join(folder, 'model.safetensors'), new Uint8Array(40)),
+      'model.safetensors',
+    ],
+    [
+      'another model',
+      (folder: string) => writeSafetensors(join(folder, 'model.safetensors'), []),
+      'is no BLIP that captions pictures',
+    ],
   ])('with %s is refused by name', async (title, spoil, problem) => {
     const folder = join(root, title)
     const path = writeTinyBlip(folder)

@@ -13,7 +13,7 @@ import { compile } from '../../../runtime/compile.ts'
 import type { Feed, Session } from '../../../runtime/session.ts'
 import type { Tensor } from '../../../tensor/tensor.ts'
 import { createWordPieces, type WordPieces } from '../../../text/wordPieces.ts'
-import { clipMean, clipDeviation } from '../clip.ts'
+import { clipDeviation, clipMean } from '../clip.ts'
 import { toInput } from '../square.ts'
 import { type Advance, type Search, writeSentence } from './writeSentence.ts'
 
@@ -105,7 +105,8 @@ function rows(source: Tensor, numbers: readonly number[]): Tensor {
   if (numbers.length === count && numbers.every((number, i) => number === i)) return source
   const size = source.data.length / count!
   const data = new Float32Array(numbers.length * size)
-  for (const [i, number] of numbers.entries()) data.set(source.data.subarray(number * size, (number + 1) * size), i * size)
+  for (const [i, number] of numbers.entries())
+    data.set(source.data.subarray(number * size, (number + 1) * size), i * size)
   return { shape: [numbers.length, ...rest], data }
 }
 
@@ -116,7 +117,8 @@ function checkSearch(start: number, search: Search, { text }: Blip): void {
   const refuse = (field: string, problem: string) => {
     throw new StudioError('bad-request', `${field}: ${problem}`, { field })
   }
-  if (maxLength > text.positions) refuse('max length', `${maxLength} tokens, this model writes at most ${text.positions}`)
+  if (maxLength > text.positions)
+    refuse('max length', `${maxLength} tokens, this model writes at most ${text.positions}`)
   if (minLength > maxLength) refuse('min length', `${minLength} tokens, more than the greatest length ${maxLength}`)
   if (start >= maxLength) refuse('prompt', `${start} tokens, expected fewer than the greatest length ${maxLength}`)
   if (!(repetitionPenalty > 0)) refuse('repetition penalty', `${repetitionPenalty}, expected more than 0`)
