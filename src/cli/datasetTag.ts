@@ -2,6 +2,8 @@ import { writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { Command, Option } from 'commander'
 import { openSet } from '../dataset/pictureSet.ts'
+import { findBlip } from '../dataset/tagging/blip/findBlip.ts'
+import { openBlip } from '../dataset/tagging/blip/openBlip.ts'
 import { type SelectOptions, selectTags, usualSelection } from '../dataset/tagging/selectTags.ts'
 import { openTagger, type Scored } from '../dataset/tagging/tagger.ts'
 import { type Conflict, tagSet } from '../dataset/tagging/tagSet.ts'
@@ -9,12 +11,13 @@ import { openZeroShot } from '../dataset/tagging/zeroShot.ts'
 import { StudioError } from '../errors.ts'
 import type { Rgb8 } from '../image/picture.ts'
 import { clipOf, findEvaluator, openAnyEvaluator } from '../metrics/findEvaluator.ts'
+import { type CaptionOptions, captioningOf, withCaptionOptions } from './captionOptions.ts'
 import { captionExtension } from './datasetReport.ts'
 import { decimal, wholeNumber } from './numbers.ts'
 import { progressBar } from './progressBar.ts'
 import { defaultDataDir } from './studioOptions.ts'
 
-interface TagOptions {
+interface TagOptions extends CaptionOptions {
   readonly model?: string
   readonly clip?: string
   readonly dataDir: string
@@ -36,10 +39,13 @@ interface TagOptions {
 
 /** `dataset tag`: captions by a model. */
 export function tagCommand(): Command {
-  return new Command('tag')
-    .description('Write a caption beside every picture by a local tagger, or by a CLIP without one.')
+  const command = new Command('tag')
+    .description('Write a caption beside every picture by a local tagger or BLIP, or by a CLIP without one.')
     .argument('<folder>', 'the set')
-    .option('--model <path>', 'WD14, CL or DeepDanbooru tagger: an .onnx file with its list of words beside it')
+    .option(
+      '--model <path>',
+      'WD14, CL or DeepDanbooru tagger: an .onnx file with its list of words beside it; or a BLIP, for sentences: its .pth or .safetensors',
+    )
     .option(
       '--clip <folder>',
       'for tags without a tagger: a CLIP as two ONNX files, or a `train clip` run (default: models/CLIP or training/evaluator in the data folder)',
@@ -69,31 +75,18 @@ export function tagCommand(): Command {
     .option('--json <file>', 'all scores of all pictures')
     .option('--threads <n>', 'threads to compute with', wholeNumber, availableParallelism())
     .option(...captionExtension)
-    .action(run)
+  return withCaptionOptions(command).action(run)
 }
 
 async function run(folder: string, options: TagOptions): Promise<void> {
   const { conflict, json } = options
   const set = openSet(folder, options)
-  const { score, general, dispose } = await openScorer(options)
-  const selection: SelectOptions = {
-    thresholds: { general: options.threshold ?? general, character: options.characterThreshold },
-    rating: options.rating,
-    order: options.order,
-    add: tagList(options.add),
-    exclude: tagList(options.exclude),
-    hasSpaces: !options.underscores,
-    escapesBrackets: options.escape ?? false,
-    hasScores: options.scores ?? false,
-  }
-  const bar = progressBar(process.stderr, true)
   const raw: Record<string, Record<string, number>> = {}
   let current = ''
-  const tag = async (source: Rgb8) => {
-    const scores = await score(source)
+  const { tag, dispose } = await openWords(options, (scores) => {
     if (json !== undefined) raw[current] = Object.fromEntries(scores.map((each) => [each.tag, each.score]))
-    return selectTags(scores, selection)
-  }
+  })
+  const bar = progressBar(process.stderr, true)
   const onProgress = (done: number, total: number, name: string) => {
     current = name
     bar.update(done, total, name)
@@ -110,6 +103,44 @@ async function run(folder: string, options: TagOptions): Promise<void> {
   process.stdout.write(
     `${done.written.length} captions written${passed > 0 ? `, ${passed} pictures had one (--conflict)` : ''}; \`dataset tags undo\` takes them back.\n`,
   )
+}
+
+/** What finds the words for a picture. */
+interface Words {
+  readonly tag: (source: Rgb8) => Promise<readonly string[]>
+  readonly dispose: () => Promise<void>
+}
+
+async function openWords(options: TagOptions, onScores: (scores: readonly Scored[]) => void): Promise<Words> {
+  const blip = options.model === undefined ? undefined : findBlip(options.model)
+  if (blip !== undefined) return openSentences(blip, options)
+  const { score, general, dispose } = await openScorer(options)
+  const selection: SelectOptions = {
+    thresholds: { general: options.threshold ?? general, character: options.characterThreshold },
+    rating: options.rating,
+    order: options.order,
+    add: tagList(options.add),
+    exclude: tagList(options.exclude),
+    hasSpaces: !options.underscores,
+    escapesBrackets: options.escape ?? false,
+    hasScores: options.scores ?? false,
+  }
+  const tag = async (source: Rgb8) => {
+    const scores = await score(source)
+    onScores(scores)
+    return selectTags(scores, selection)
+  }
+  return { tag, dispose }
+}
+
+/** One sentence of a BLIP for each picture, after the tags that every picture gets. */
+async function openSentences(path: string, options: TagOptions): Promise<Words> {
+  for (const field of ['json', 'scores', 'threshold', 'exclude'] as const) {
+    if (options[field] === undefined) continue
+    throw new StudioError('bad-request', `--${field}: a BLIP writes sentences and has no scores of words`, { field })
+  }
+  const { caption, dispose } = await openBlip(path, captioningOf(options), options)
+  return { tag: async (source) => [...tagList(options.add), await caption(source)], dispose }
 }
 
 /** What says how much each word fits a picture. */

@@ -17,9 +17,9 @@ import { elements, numberAt, type Value } from '../graph/value.ts'
 import type { Scope } from './scope.ts'
 
 /** Layer normalisation over the last axis (Ba et al. 2016). Weights `weight` and `bias` [features]. */
-export function layerNorm(scope: Scope, x: Value): Value {
+export function layerNorm(scope: Scope, x: Value, epsilon = 1e-5): Value {
   const features = [numberAt(x, -1)]
-  return layerNormalization(x, scope.weight('weight', features), scope.weight('bias', features), 1e-5)
+  return layerNormalization(x, scope.weight('weight', features), scope.weight('bias', features), epsilon)
 }
 
 /**

@@ -24,8 +24,10 @@ export interface Postprocessing {
 /** What finds words for a picture, and how they are written: A1111's interrogation. */
 export interface Description {
   readonly model: 'clip' | 'deepdanbooru'
-  /** Where the model lies. */
-  readonly folder: string
+  /** Where the model lies; undefined where a sentence is all there can be. */
+  readonly folder: string | undefined
+  /** A BLIP that begins the description with a sentence, and what it is asked. */
+  readonly sentence: Sentence | undefined
   /** Where the lists of words lie among which CLIP chooses. */
   readonly lists: string
   readonly skippedLists: readonly string[]
@@ -39,6 +41,15 @@ export interface Description {
   readonly escapesBrackets: boolean
   readonly exclude: readonly string[]
   readonly hasScores: boolean
+}
+
+/** A sentence by BLIP; lengths are in tokens. */
+interface Sentence {
+  /** The file of the model. */
+  readonly path: string
+  readonly minLength: number
+  readonly maxLength: number
+  readonly beams: number
 }
 
 interface TargetSize {

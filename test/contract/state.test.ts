@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { openBlip, usualCaptioning } from '../../src/dataset/tagging/blip/openBlip.ts'
 import { openWeights } from '../../src/files/openWeights.ts'
 import { writeSafetensors } from '../../src/files/writeSafetensors.ts'
 import { toOnnx } from '../../src/graph/onnx.ts'
@@ -11,6 +12,7 @@ import { decodePicture } from '../../src/image/decode.ts'
 import { encodePng } from '../../src/image/encode.ts'
 import { filled } from '../../src/image/picture.ts'
 import { readInfotext } from '../../src/image/readInfotext.ts'
+import { writeTinyBlip } from '../models/tinyBlip.ts'
 import { golden } from '../parity/recorded.ts'
 import { ask, contractServer } from './contractServer.ts'
 
@@ -226,6 +228,29 @@ describe('words for a picture', () => {
       200,
       '(a a a a a a a a a), (a a a a), (b b b b)',
     ])
+  })
+
+  test('begin with the sentence of a BLIP, and are that alone where there is no CLIP', async () => {
+    const path = writeTinyBlip(join(server().path, 'models', 'BLIP'))
+    const refused = await ask('clip')
+    expect([refused.status, refused.answer.field]).toEqual([422, 'max length'])
+
+    const picture = toRgb(await decodePicture(Buffer.from(source, 'base64')))
+    const sentence = async (beams: number) => {
+      const asked = { ...usualCaptioning, minLength: 8, maxLength: 16, by: { kind: 'beams', beams } } as const
+      const blip = await openBlip(path, asked, { threads: 1 })
+      const caption = await blip.caption(picture)
+      await blip.dispose()
+      expect(caption).toMatch(/^w\d+( w\d+)+$/)
+      return caption
+    }
+    await post('/sdapi/v1/options', { interrogate_clip_min_length: 8, interrogate_clip_max_length: 16 })
+    const both = String((await ask('clip')).answer.caption)
+    expect(both.startsWith(`${await sentence(1)}, (a a a`)).toBe(true)
+
+    rmSync(join(server().path, 'models', 'CLIP'), { recursive: true })
+    await post('/sdapi/v1/options', { interrogate_clip_num_beams: 3 })
+    expect(await ask('clip')).toMatchObject({ status: 200, answer: { caption: await sentence(3) } })
   })
 })
 

@@ -9,8 +9,8 @@ import { bos, eos } from '../../text/tokenizer.ts'
 import { toInput } from './square.ts'
 
 /** CLIP's means and deviations of red, green and blue. */
-const mean = [0.48145466, 0.4578275, 0.40821073] as const
-const deviation = [0.26862954, 0.26130258, 0.27577711] as const
+export const clipMean = [0.48145466, 0.4578275, 0.40821073] as const
+export const clipDeviation = [0.26862954, 0.26130258, 0.27577711] as const
 const tokensOfText = 77
 /** exp(4.6052), where CLIP's training ended. */
 const trainedScale = 100
@@ -48,7 +48,7 @@ export async function openClip(folder: string, { threads }: { readonly threads: 
       const pixels = toInput(middleSquare(source, side), {
         order: 'rgb',
         layout: 'nchw',
-        scale: (byte, channel) => (byte / 255 - mean[channel]!) / deviation[channel]!,
+        scale: (byte, channel) => (byte / 255 - clipMean[channel]!) / clipDeviation[channel]!,
       })
       const results = await vision!.run({ [input.name]: pixels })
       return unit(resultOf(vision!, results, 'image_embeds'))

@@ -4,6 +4,7 @@ import { readSmallText } from '../../files/smallText.ts'
 import type { Rgb8 } from '../../image/picture.ts'
 import type { Description } from '../../pipeline/postprocess.ts'
 import { dot } from '../quality/copies.ts'
+import { openBlip, usualCaptioning } from './blip/openBlip.ts'
 import { type Clip, openClip } from './clip.ts'
 import { selectTags, usualSelection } from './selectTags.ts'
 import { openTagger } from './tagger.ts'
@@ -15,10 +16,45 @@ export interface Describer {
   dispose(): Promise<void>
 }
 
-/** Opens what A1111's interrogation asks: a tagger, or a CLIP. */
+/** Opens what A1111's interrogation asks: a tagger, or a BLIP and a CLIP, whichever is there. */
 export async function openDescriber(wanted: Description, threads: number): Promise<Describer> {
-  if (wanted.model === 'clip') return openByClip(wanted, threads)
-  const { score, dispose } = await openTagger(wanted.folder, { threads, enlargesSmall: false })
+  const { folder, sentence } = wanted
+  if (wanted.model === 'deepdanbooru') return openByTagger(wanted, folder!, threads)
+  const blip = sentence && (await openBySentence(sentence, threads))
+  try {
+    const clip = folder === undefined ? undefined : await openByClip(wanted, folder, threads)
+    return inTurn([blip, clip].flatMap((each) => each ?? []))
+  } catch (error) {
+    await blip?.dispose()
+    throw error
+  }
+}
+
+/** What several find, one after the other. */
+function inTurn(describers: readonly Describer[]): Describer {
+  return {
+    async describe(source) {
+      const found: string[] = []
+      for (const { describe } of describers) found.push(await describe(source))
+      return found.filter((words) => words !== '').join(', ')
+    },
+    async dispose() {
+      for (const { dispose } of describers) await dispose()
+    },
+  }
+}
+
+async function openBySentence(
+  { path, beams, ...lengths }: NonNullable<Description['sentence']>,
+  threads: number,
+): Promise<Describer> {
+  const asked = { ...usualCaptioning, ...lengths, by: { kind: 'beams', beams } } as const
+  const { caption, dispose } = await openBlip(path, asked, { threads })
+  return { describe: caption, dispose }
+}
+
+async function openByTagger(wanted: Description, folder: string, threads: number): Promise<Describer> {
+  const { score, dispose } = await openTagger(folder, { threads, enlargesSmall: false })
   const { threshold, isSorted, hasSpaces, escapesBrackets, exclude, hasScores } = wanted
   const selection = {
     ...usualSelection,
@@ -33,7 +69,11 @@ export async function openDescriber(wanted: Description, threads: number): Promi
  * By CLIP: of every list of words in the folder `lists` those that are most like the picture, one of each, or as many as the
  * list's name says (`flavors.top3.txt`). Without lists, what fits best of a few questions.
  */
-async function openByClip({ folder, lists, hasScores, ...limits }: Description, threads: number): Promise<Describer> {
+async function openByClip(
+  { lists, hasScores, ...limits }: Description,
+  folder: string,
+  threads: number,
+): Promise<Describer> {
   const clip = await openClip(folder, { threads })
   const rankers = await rankersOf(clip, lists, limits)
   const spelled = (text: string, score: number) => (hasScores ? `(${text}:${score.toFixed(3)})` : text)

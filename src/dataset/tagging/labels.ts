@@ -34,7 +34,7 @@ export function readLabels(folder: string): Labels {
   if (existsSync(join(folder, 'vocab.txt'))) {
     throw new StudioError(
       'unsupported',
-      `${folder}: looks like BLIP or another model that writes sentences, which is not run yet; expected a tagger (WD14, CL, DeepDanbooru)`,
+      `${folder}: looks like an exported BLIP or another model that writes sentences; expected BLIP’s own .pth or .safetensors, or a tagger (WD14, CL, DeepDanbooru)`,
       { field: folder },
     )
   }

@@ -95,6 +95,9 @@ export const optionsSchema = z.object({
 
   // Words for pictures
   interrogate_return_ranks: withDefault(boolean, false),
+  interrogate_clip_num_beams: withDefault(integer(1, 16), 1),
+  interrogate_clip_min_length: withDefault(integer(1, 128), 24),
+  interrogate_clip_max_length: withDefault(integer(1, 256), 48),
   interrogate_clip_dict_limit: withDefault(integer(0, 1e6), 1500),
   interrogate_clip_skip_categories: withDefault(z.array(text(200)).max(1000), []),
   interrogate_deepbooru_score_threshold: withDefault(number(0, 1), 0.5),

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { findBlip } from '../../dataset/tagging/blip/findBlip.ts'
 import { StudioError } from '../../errors.ts'
 import type { Rgb8 } from '../../image/picture.ts'
 import { runTask } from '../../jobs/runTask.ts'
@@ -35,10 +36,10 @@ const nothingElse: Postprocessing = {
 }
 
 function descriptionOf(model: Description['model'], { dataDir, options }: Studio): Description {
-  const folder = places[model].folders
-    .map((name) => join(dataDir, 'models', name))
-    .find((path) => hasModel(path) || hasModel(join(path, 'onnx')))
-  if (folder === undefined) {
+  const inModels = (name: string) => join(dataDir, 'models', name)
+  const folder = places[model].folders.map(inModels).find((path) => hasModel(path) || hasModel(join(path, 'onnx')))
+  const blip = model === 'clip' ? findBlip(inModels('BLIP')) : undefined
+  if (folder === undefined && blip === undefined) {
     const where = places[model].folders.map((name) => `models/${name}`).join(' or ')
     const message = `model: "${model}" needs a model that is not here; put ${places[model].files} into ${where} of the data folder`
     throw new StudioError('missing-file', message, { field: 'model' })
@@ -46,6 +47,7 @@ function descriptionOf(model: Description['model'], { dataDir, options }: Studio
   return {
     model,
     folder,
+    sentence: blip === undefined ? undefined : sentenceBy(blip, options),
     lists: join(dataDir, 'interrogate'),
     skippedLists: options.interrogate_clip_skip_categories,
     longestList: options.interrogate_clip_dict_limit,
@@ -58,9 +60,22 @@ function descriptionOf(model: Description['model'], { dataDir, options }: Studio
   }
 }
 
+function sentenceBy(path: string, options: Studio['options']): Description['sentence'] {
+  return {
+    path,
+    minLength: options.interrogate_clip_min_length,
+    maxLength: options.interrogate_clip_max_length,
+    beams: options.interrogate_clip_num_beams,
+  }
+}
+
 /** Where models lie, and what they are. */
 const places = {
-  clip: { folders: ['CLIP'], files: 'a CLIP exported as vision_model.onnx and text_model.onnx' },
+  clip: {
+    folders: ['CLIP'],
+    files:
+      'a BLIP (.pth or .safetensors) into models/BLIP, or a CLIP exported as vision_model.onnx and text_model.onnx',
+  },
   deepdanbooru: {
     folders: ['torch_deepdanbooru', 'deepdanbooru'],
     files: 'a tagger as model.onnx with tags.txt (DeepDanbooru) or selected_tags.csv (WD14) beside it',
