@@ -3,13 +3,12 @@ import { availableParallelism } from 'node:os'
 import { Command, Option } from 'commander'
 import { openSet } from '../dataset/pictureSet.ts'
 import { findBlip } from '../dataset/tagging/blip/findBlip.ts'
-import { openBlip } from '../dataset/tagging/blip/openBlip.ts'
-import { type SelectOptions, selectTags, usualSelection } from '../dataset/tagging/selectTags.ts'
-import { openTagger, type Scored } from '../dataset/tagging/tagger.ts'
+import type { Clip } from '../dataset/tagging/clip.ts'
+import { type SelectOptions, usualSelection } from '../dataset/tagging/selectTags.ts'
+import type { Scored } from '../dataset/tagging/tagger.ts'
 import { type Conflict, tagSet } from '../dataset/tagging/tagSet.ts'
-import { openZeroShot } from '../dataset/tagging/zeroShot.ts'
+import { openWords, type WordsAsked } from '../dataset/tagging/words.ts'
 import { StudioError } from '../errors.ts'
-import type { Rgb8 } from '../image/picture.ts'
 import { clipOf, findEvaluator, openAnyEvaluator } from '../metrics/findEvaluator.ts'
 import { type CaptionOptions, captioningOf, withCaptionOptions } from './captionOptions.ts'
 import { captionExtension } from './datasetReport.ts'
@@ -83,9 +82,10 @@ async function run(folder: string, options: TagOptions): Promise<void> {
   const set = openSet(folder, options)
   const raw: Record<string, Record<string, number>> = {}
   let current = ''
-  const { tag, dispose } = await openWords(options, (scores) => {
+  const onScores = (scores: readonly Scored[]) => {
     if (json !== undefined) raw[current] = Object.fromEntries(scores.map((each) => [each.tag, each.score]))
-  })
+  }
+  const { tag, dispose } = await openWords(wordsAsked(options, onScores))
   const bar = progressBar(process.stderr, true)
   const onProgress = (done: number, total: number, name: string) => {
     current = name
@@ -105,68 +105,41 @@ async function run(folder: string, options: TagOptions): Promise<void> {
   )
 }
 
-/** What finds the words for a picture. */
-interface Words {
-  readonly tag: (source: Rgb8) => Promise<readonly string[]>
-  readonly dispose: () => Promise<void>
+function wordsAsked(options: TagOptions, onScores: WordsAsked['onScores']): WordsAsked {
+  const { model, threads, enlargeSmall = false } = options
+  refuseForSentences(options)
+  const clip = options.clip ?? findEvaluator(options.dataDir)
+  return {
+    model,
+    clip: clip === undefined ? undefined : () => openClipOf(clip, threads),
+    threads,
+    enlargesSmall: enlargeSmall,
+    selection: {
+      thresholds: { general: options.threshold, character: options.characterThreshold },
+      rating: options.rating,
+      order: options.order,
+      add: tagList(options.add),
+      exclude: tagList(options.exclude),
+      hasSpaces: !options.underscores,
+      escapesBrackets: options.escape ?? false,
+      hasScores: options.scores ?? false,
+    },
+    captioning: captioningOf(options),
+    onScores,
+  }
 }
 
-async function openWords(options: TagOptions, onScores: (scores: readonly Scored[]) => void): Promise<Words> {
-  const blip = options.model === undefined ? undefined : findBlip(options.model)
-  if (blip !== undefined) return openSentences(blip, options)
-  const { score, general, dispose } = await openScorer(options)
-  const selection: SelectOptions = {
-    thresholds: { general: options.threshold ?? general, character: options.characterThreshold },
-    rating: options.rating,
-    order: options.order,
-    add: tagList(options.add),
-    exclude: tagList(options.exclude),
-    hasSpaces: !options.underscores,
-    escapesBrackets: options.escape ?? false,
-    hasScores: options.scores ?? false,
-  }
-  const tag = async (source: Rgb8) => {
-    const scores = await score(source)
-    onScores(scores)
-    return selectTags(scores, selection)
-  }
-  return { tag, dispose }
+async function openClipOf(folder: string, threads: number): Promise<Clip> {
+  process.stderr.write(`no tagger is named: words are chosen by the CLIP of ${folder}\n`)
+  return clipOf(await openAnyEvaluator(folder, threads))
 }
 
-/** One sentence of a BLIP for each picture, after the tags that every picture gets. */
-async function openSentences(path: string, options: TagOptions): Promise<Words> {
+function refuseForSentences(options: TagOptions): void {
+  if (options.model === undefined || findBlip(options.model) === undefined) return
   for (const field of ['json', 'scores', 'threshold', 'exclude'] as const) {
     if (options[field] === undefined) continue
     throw new StudioError('bad-request', `--${field}: a BLIP writes sentences and has no scores of words`, { field })
   }
-  const { caption, dispose } = await openBlip(path, captioningOf(options), options)
-  return { tag: async (source) => [...tagList(options.add), await caption(source)], dispose }
-}
-
-/** What says how much each word fits a picture. */
-interface Scorer {
-  readonly score: (source: Rgb8) => Promise<readonly Scored[]>
-  /** The usual threshold. */
-  readonly general: number
-  readonly dispose: () => Promise<void>
-}
-
-async function openScorer({ model, threads, enlargeSmall = false, ...options }: TagOptions): Promise<Scorer> {
-  if (model !== undefined) {
-    const tagger = await openTagger(model, { threads, enlargesSmall: enlargeSmall })
-    return { score: tagger.score, general: tagger.family === 'deepdanbooru' ? 0.5 : 0.35, dispose: tagger.dispose }
-  }
-  const clip = options.clip ?? findEvaluator(options.dataDir)
-  if (clip !== undefined) {
-    process.stderr.write(`no tagger is named: words are chosen by the CLIP of ${clip}\n`)
-    const towers = clipOf(await openAnyEvaluator(clip, threads))
-    return { score: await openZeroShot(towers), general: 0.5, dispose: towers.dispose }
-  }
-  throw new StudioError(
-    'bad-request',
-    'expected --model <tagger> or --clip <folder>, since models/CLIP and training/evaluator of the data folder are not there. The checkpoints that pictures are made with hold CLIP’s text tower only, which cannot look at a picture',
-    { field: 'model' },
-  )
 }
 
 function tagList(text = ''): readonly string[] {

@@ -2468,6 +2468,167 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/taggers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List models that write captions */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Default Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            taggers: string[];
+                        };
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{id}/captions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Write captions of a set by a tagger, a BLIP, or a CLIP where none is named */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": {
+                        /** @description One of `/taggers` */
+                        model?: string;
+                        /**
+                         * @default ignore
+                         * @enum {unknown}
+                         */
+                        conflict?: "ignore" | "replace" | "append" | "prepend";
+                        threshold?: number;
+                        characterThreshold?: number;
+                        /** @enum {unknown} */
+                        rating?: "none" | "first" | "last";
+                        /** @enum {unknown} */
+                        order?: "score" | "alphabet" | "characters first";
+                        add?: string[];
+                        exclude?: string[];
+                        hasUnderscores?: boolean;
+                        escapesBrackets?: boolean;
+                        hasScores?: boolean;
+                        /** @description How a BLIP is asked; lengths are in tokens, those it goes on from included */
+                        sentence?: {
+                            /** @description What it goes on from */
+                            prompt?: string;
+                            minLength?: number;
+                            maxLength?: number;
+                            beams?: number;
+                        };
+                    };
+                };
+            };
+            responses: {
+                /** @description Default Response */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["WrittenCaptions"];
+                    };
+                };
+                /** @description Default Response */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Default Response */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Default Response */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Default Response */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Default Response */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Default Response */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/datasets/{id}/tags": {
         parameters: {
             query?: never;
@@ -3722,6 +3883,16 @@ export interface components {
                 why: string;
             }[];
             isSaved: boolean;
+        };
+        WrittenCaptions: {
+            /** @description Caption files that are new or changed */
+            written: string[];
+            /** @description Pictures that had a caption */
+            passedOver: string[];
+            failed: {
+                name: string;
+                problem: string;
+            }[];
         };
         Submission: {
             /** @enum {unknown} */

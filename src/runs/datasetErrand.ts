@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process'
 import type { Size } from '../dataset/buckets.ts'
 import type { SetReport } from '../dataset/quality/report.ts'
+import type { Conflict, Tagged } from '../dataset/tagging/tagSet.ts'
+import type { WordsAsked } from '../dataset/tagging/words.ts'
 import type { SortKey } from '../dataset/tags/edit.ts'
 import type { TagFilter } from '../dataset/tags/filter.ts'
 import type { TagAdvice } from '../dataset/tags/methods.ts'
@@ -70,6 +72,15 @@ export interface Errands {
       readonly advice: readonly TagAdvice[]
     }
   }
+  readonly words: {
+    readonly asked: Pick<WordsAsked, 'model' | 'threads' | 'selection' | 'captioning'> & {
+      readonly folder: string
+      /** Where a CLIP is looked for. */
+      readonly dataDir: string
+      readonly conflict: Conflict
+    }
+    readonly answer: Omit<Tagged, 'captions'>
+  }
 }
 
 export type ErrandKind = keyof Errands
@@ -84,7 +95,13 @@ export type ErrandAnswer =
   | { readonly answer: unknown }
   | { readonly error: { readonly code: ErrorCode; readonly message: string; readonly field: string | undefined } }
 
-const longestMs: Readonly<Record<ErrandKind, number>> = { report: 30 * 60_000, crop: 30 * 60_000, tags: 60_000 }
+const minute = 60_000
+const longestMs: Readonly<Record<ErrandKind, number>> = {
+  report: 30 * minute,
+  crop: 30 * minute,
+  tags: minute,
+  words: 120 * minute,
+}
 const mostAnswerBytes = 64 << 20
 
 /**

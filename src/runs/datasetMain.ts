@@ -3,6 +3,8 @@ import { cropSet } from '../dataset/crop/cropSet.ts'
 import { usualWeights } from '../dataset/crop/focalPoint.ts'
 import { openSet } from '../dataset/pictureSet.ts'
 import { reportOn } from '../dataset/quality/report.ts'
+import { tagSet } from '../dataset/tagging/tagSet.ts'
+import { openWords } from '../dataset/tagging/words.ts'
 import type { Captions } from '../dataset/tags/caption.ts'
 import { readCaptions, saveCaptions } from '../dataset/tags/captionFiles.ts'
 import {
@@ -20,6 +22,7 @@ import { matching } from '../dataset/tags/filter.ts'
 import { changes } from '../dataset/tags/history.ts'
 import { adviseRemoval, type TagAdvice, withoutAdvised } from '../dataset/tags/methods.ts'
 import { StudioError } from '../errors.ts'
+import { clipOf, findEvaluator, openAnyEvaluator } from '../metrics/findEvaluator.ts'
 import { openTokenizer } from '../pipeline/openTokenizer.ts'
 import type { Errand, ErrandAnswer, Errands, TagEdit } from './datasetErrand.ts'
 
@@ -38,6 +41,7 @@ process.stdout.write(JSON.stringify(told))
 async function answerOf({ kind, asked }: Errand): Promise<unknown> {
   if (kind === 'report') return report(asked)
   if (kind === 'crop') return crop(asked)
+  if (kind === 'words') return findWords(asked)
   return editTags(asked)
 }
 
@@ -74,6 +78,20 @@ async function crop({
         : ({ kind: 'center', size } as const)
   const { written, failed } = await cropSet(openSet(folder), { out, mode: cut, hasFlips, hasOverlays: false })
   return { written: written.length, failed }
+}
+
+async function findWords({
+  folder,
+  dataDir,
+  conflict,
+  ...asked
+}: Errands['words']['asked']): Promise<Errands['words']['answer']> {
+  const set = openSet(folder)
+  const judge = findEvaluator(dataDir)
+  const clip = judge === undefined ? undefined : async () => clipOf(await openAnyEvaluator(judge, asked.threads))
+  const { tag, dispose } = await openWords({ ...asked, clip, enlargesSmall: false })
+  const { written, passedOver, failed } = await tagSet(set, { tag, conflict }).finally(dispose)
+  return { written, passedOver, failed }
 }
 
 function editTags({ folder, edits, filter, isSaved }: Errands['tags']['asked']): Errands['tags']['answer'] {

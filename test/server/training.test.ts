@@ -4,7 +4,13 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Runs } from '../../src/runs/runs.ts'
-import type { WireDataset, WireRun, WireRunCurves } from '../../src/server/native/trainingSchemas.ts'
+import type {
+  WireDataset,
+  WireRun,
+  WireRunCurves,
+  WireWrittenCaptions,
+} from '../../src/server/native/trainingSchemas.ts'
+import { writeTinyBlip } from '../models/tinyBlip.ts'
 import { type TestServer, testServer } from './testServer.ts'
 
 /** A training's process reads TypeScript when it starts, which takes long on a busy machine. */
@@ -65,6 +71,35 @@ const picture = (stem: string) => ({
 })
 
 test(
+  'captions are written by a model that the user has, named by its folder',
+  async () => {
+    const set = await ask<WireDataset>('POST', '/datasets', {
+      ...{ id: 'worded', subject: 'thing' },
+      pictures: [picture('img00'), { ...picture('img01'), caption: undefined }],
+    })
+    expect(set.status, JSON.stringify(set.body)).toBe(201)
+    const words = (asked: object) => ask<WireWrittenCaptions & ErrorReply>('POST', '/datasets/worded/captions', asked)
+
+    const none = await words({})
+    expect([none.status, none.body.error.field]).toEqual([422, 'model'])
+    const unknown = await words({ model: '../../models/Stable-diffusion/tiny-sd1.safetensors' })
+    expect([unknown.status, unknown.body.error.field]).toEqual([422, 'model'])
+
+    writeTinyBlip(join(server.studio.dataDir, 'models', 'BLIP', 'tiny'))
+    expect((await ask<{ taggers: string[] }>('GET', '/taggers')).body.taggers).toEqual(['tiny'])
+    const tooLong = await words({ model: 'tiny' })
+    expect([tooLong.status, tooLong.body.error.field]).toEqual([422, 'max length'])
+    const sentence = { prompt: 'w5 w9', minLength: 4, maxLength: 12, beams: 2 }
+    const written = await words({ model: 'tiny', sentence, add: ['zkz'] })
+    expect(written.body).toEqual({ written: ['1_thing/img01.txt'], passedOver: ['1_thing/img00.png'], failed: [] })
+    const [old, fresh] = (await ask<WireDataset>('GET', '/datasets/worded')).body.pictures
+    expect(old!.caption).toBe(set.body.pictures[0]!.caption)
+    expect(fresh!.caption).toMatch(/^zkz, w\d+( w\d+)*$/)
+  },
+  patienceMs,
+)
+
+test(
   'a set is made of pictures that are sent, edited, judged and cut',
   async () => {
     const made = await ask<WireDataset>('POST', '/datasets', {
@@ -75,7 +110,7 @@ test(
     expect(made.body.pictures.map(({ name, repeats }) => [name, repeats])).toEqual(
       ['img00', 'img01', 'img02'].map((stem) => [`2_foo style/${stem}.png`, 2]),
     )
-    expect((await ask<{ datasets: string[] }>('GET', '/datasets')).body.datasets).toEqual(['foo', 'sent'])
+    expect((await ask<{ datasets: string[] }>('GET', '/datasets')).body.datasets).toEqual(['foo', 'sent', 'worded'])
     const again = await ask<ErrorReply>('POST', '/datasets', {
       id: 'sent',
       repeats: 2,

@@ -136,10 +136,28 @@ export const CaptionChanges = Type.Object(
   { $id: 'CaptionChanges' },
 )
 
+export const WrittenCaptions = Type.Object(
+  {
+    written: Type.Array(Type.String(), { description: 'Caption files that are new or changed' }),
+    passedOver: Type.Array(Type.String(), { description: 'Pictures that had a caption' }),
+    failed: Type.Array(Type.Object({ name: Type.String(), problem: Type.String() })),
+  },
+  { $id: 'WrittenCaptions' },
+)
+
 /** Every schema of this file that has a name in the OpenAPI document. */
-export const trainingSchemas = [Run, RunCurves, RunLog, Dataset, DatasetReport, CaptionChanges] as const
+export const trainingSchemas = [
+  Run,
+  RunCurves,
+  RunLog,
+  Dataset,
+  DatasetReport,
+  CaptionChanges,
+  WrittenCaptions,
+] as const
 
 export type WireRun = Static<typeof Run>
 export type WireRunCurves = Static<typeof RunCurves>
 export type WireRunLog = Static<typeof RunLog>
 export type WireDataset = Static<typeof Dataset>
+export type WireWrittenCaptions = Static<typeof WrittenCaptions>
