@@ -2,9 +2,9 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { StudioError } from '../errors.ts'
 import { readWeight } from '../files/readWeight.ts'
-import { writeSafetensors } from '../files/writeSafetensors.ts'
 import { prefixes } from '../models/keys.ts'
 import type { Studio } from './studio.ts'
+import { writeEmbedding } from './writeEmbedding.ts'
 
 /** A textual inversion to begin with. */
 export interface NewEmbedding {
@@ -43,9 +43,6 @@ export function createEmbedding(studio: Studio, { name, vectors, text, overwrite
       data.set(table.subarray(token * width, (token + 1) * width), i * width)
     }
   }
-  const bytes = new Uint8Array(data.buffer)
-  writeSafetensors(path, [
-    { name: 'emb_params', dtype: 'F32', shape: [vectors, width], sizeBytes: bytes.length, location: { bytes } },
-  ])
+  writeEmbedding(path, { shape: [vectors, width], data })
   return path
 }

@@ -1,5 +1,5 @@
-import { duration } from '../train/lora/preflight.ts'
 import type { LoraEvent, StepEvent } from '../train/lora/run.ts'
+import { duration } from '../train/planWords.ts'
 
 const endings = {
   done: 'done',
