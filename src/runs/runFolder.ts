@@ -9,6 +9,7 @@ const givenSchema: z.ZodType<Given> = z.lazy(() => z.union([z.string(), z.number
 
 const requestSchema = z.object({
   id: z.string(),
+  kind: z.enum(['lora', 'embedding']).default('lora'),
   title: z.string(),
   user: z.string(),
   createdAt: z.iso.datetime(),

@@ -50,6 +50,9 @@ export const embeddingParameters = {
   clip_skip: whole(none as number | undefined),
   seed: whole(0),
   gradient_checkpointing: flag,
+  /** An embedding that is not there is made, with so many vectors that begin as the words of `init_text`. */
+  num_vectors_per_token: whole(none as number | undefined),
+  init_text: text('*'),
   /** Goes on from the last state, though the embedding itself was not written after it. */
   resume: flag,
 } as const satisfies Readonly<Record<string, Parameter>>

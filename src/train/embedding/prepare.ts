@@ -1,8 +1,10 @@
 import { join, resolve } from 'node:path'
 import { StudioError } from '../../errors.ts'
 import { strftime } from '../../image/strftime.ts'
+import { createEmbedding } from '../../pipeline/createEmbedding.ts'
 import { readEmbedding } from '../../pipeline/embeddingFile.ts'
 import type { Model } from '../../pipeline/model.ts'
+import type { ModelFiles } from '../../pipeline/recipe.ts'
 import type { Studio } from '../../pipeline/studio.ts'
 import { pythonRandom } from '../../tensor/pythonRandom.ts'
 import { type ChunkedPrompt, chunkPrompt } from '../../text/chunks.ts'
@@ -112,18 +114,28 @@ export async function prepareEmbedding(
   }
 }
 
+/** Makes the embedding of a training where it is not there and the number of its vectors is given; whether it did. */
+export function beginEmbedding(args: EmbeddingArguments, studio: Studio, folder: string): boolean {
+  const { embedding_name: name, num_vectors_per_token: vectors, init_text: text } = args
+  if (name === undefined || vectors === undefined) return false
+  if (vectors < 1 || vectors > 75) {
+    const field = 'num_vectors_per_token'
+    throw new StudioError('bad-request', `${field}: found ${vectors}, expected from 1 to 75`, { field })
+  }
+  if (studio.library.embeddings().some(({ stem }) => stem === name)) return false
+  createEmbedding(studio, { name, vectors, text, overwrite: false }, studio.model(baseFiles(args, studio, folder)))
+  return true
+}
+
 /** The checkpoint and the VAE that pictures are made with, unless others are named. */
-async function openBase({ checkpoint, vae }: EmbeddingArguments, studio: Studio, folder: string): Promise<Model> {
+function baseFiles({ checkpoint, vae }: EmbeddingArguments, studio: Studio, folder: string): ModelFiles {
   const { sd_model_checkpoint, sd_vae } = studio.options
-  const files = trainingFiles(
-    { checkpoint: checkpoint ?? sd_model_checkpoint ?? '', vae: vae ?? sd_vae },
-    'checkpoint',
-    {
-      studio,
-      folder,
-    },
-  )
-  const model = await studio.settledModel(files)
+  const named = { checkpoint: checkpoint ?? sd_model_checkpoint ?? '', vae: vae ?? sd_vae }
+  return trainingFiles(named, 'checkpoint', { studio, folder })
+}
+
+async function openBase(args: EmbeddingArguments, studio: Studio, folder: string): Promise<Model> {
+  const model = await studio.settledModel(baseFiles(args, studio, folder))
   refuseInpainting(model, 'checkpoint')
   return model
 }
