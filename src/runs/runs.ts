@@ -14,7 +14,7 @@ import {
 import { tmpdir } from 'node:os'
 import { basename, join, resolve, sep } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { StudioError } from '../errors.ts'
+import { type ErrorCode, StudioError } from '../errors.ts'
 import { ownProgram } from '../files/ownProgram.ts'
 import { isLocked } from '../files/processLock.ts'
 import { replaceFile } from '../files/replaceFile.ts'
@@ -50,7 +50,7 @@ export interface Run extends RunRequest {
   readonly best: string | undefined
   /** Names of preview pictures, in the order they were drawn. */
   readonly samples: readonly string[]
-  readonly error: { readonly code: string; readonly message: string; readonly field: string | undefined } | undefined
+  readonly error: { readonly code: ErrorCode; readonly message: string; readonly field: string | undefined } | undefined
   /** It has been told to stop and has not yet. */
   readonly isStopping: boolean
   /** Where its curves are logged, below the folder of logs. */

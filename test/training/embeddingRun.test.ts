@@ -222,6 +222,6 @@ test.each([
   [{ learning_rate: 1 }, 'unknown-name', 'learning_rate'],
   [{ resume: true, embedding_name: 'negtiny' }, 'missing-file', 'resume'],
 ])('%o is refused', async (wrong: Readonly<Record<string, Given>>, code, field) => {
-  await expect(run(wrong)).rejects.toMatchObject({ code, field })
+  await expect(run({ embedding_name: 'fresh', ...wrong })).rejects.toMatchObject({ code, field })
   expect(existsSync(join(embeddings, 'nobody.safetensors'))).toBe(false)
 })
