@@ -43,7 +43,7 @@ beforeAll(() => {
   for (const name of ['tinyemb.pt', 'negtiny.safetensors']) {
     copyFileSync(join(golden, 'embeddings', name), join(embeddings, name))
   }
-  for (const stem of ['img00', 'img01', 'img02']) {
+  for (const stem of ['img00', 'img01', 'img02', 'img04']) {
     copyFileSync(join(pictures, `${stem}.png`), join(folder, 'set', `${stem}.png`))
   }
   copyFileSync(join(pictures, 'img00.txt'), join(folder, 'set', 'img00.txt'))
@@ -102,7 +102,7 @@ test('a training tells what it does, saves, draws, and leaves the embedding behi
   const plan = of(events, 'plan')[0]!.lines.join('\n')
   expect(plan).toMatch(/Base: tiny-sd1, Stable Diffusion 1, 20 million numbers, predicts the noise\./)
   expect(plan).toMatch(/Embedding: "zkz", 2 vectors of 96 numbers\./)
-  expect(plan).toMatch(/Data: 3 pictures, at most 64×64 pixels; texts by style_filewords\.txt\./)
+  expect(plan).toMatch(/Data: 4 pictures, at most 64×64 pixels; texts by style_filewords\.txt\./)
   expect(plan).toMatch(/Length: 2 batches of up to 2 an epoch, 3 epochs, to step 6\./)
   expect(of(events, 'step').map(({ step, epoch }) => [step, epoch])).toEqual(
     [1, 2, 3, 4, 5, 6].map((step) => [step, Math.ceil(step / 2)]),
@@ -134,22 +134,22 @@ test('a training tells what it does, saves, draws, and leaves the embedding behi
 })
 
 test('a training that was stopped goes on as if it had not been', async () => {
-  const whole = of(await run({ embedding_name: 'whole' }), 'step')
+  const whole = of(await run({ embedding_name: 'qqa' }), 'step')
   const stop = new AbortController()
   const first = await run(
-    { embedding_name: 'parted' },
+    { embedding_name: 'qqb' },
     ({ kind, ...event }) => {
       if (kind === 'step' && 'step' in event && event.step === 3) stop.abort()
     },
     stop.signal,
   )
   expect(of(first, 'ended')[0]!.reason).toBe('stopped')
-  expect(openWeights(join(embeddings, 'parted.safetensors')).metadata.get('step')).toBe('3')
-  const second = await run({ embedding_name: 'parted' })
+  expect(openWeights(join(embeddings, 'qqb.safetensors')).metadata.get('step')).toBe('3')
+  const second = await run({ embedding_name: 'qqb' })
   expect(of(second, 'resumed')).toEqual([{ kind: 'resumed', epoch: 2, step: 3 }])
   expect([...of(first, 'step'), ...of(second, 'step')].map(({ loss }) => loss)).toEqual(whole.map(({ loss }) => loss))
-  expect(ofName('parted')).toEqual(ofName('whole'))
-  await expect(run({ embedding_name: 'parted' })).rejects.toMatchObject({ code: 'bad-request', field: 'steps' })
+  expect(ofName('qqb')).toEqual(ofName('qqa'))
+  await expect(run({ embedding_name: 'qqb' })).rejects.toMatchObject({ code: 'bad-request', field: 'steps' })
 })
 
 test('the loss falls over draws that were not learnt from, and pictures change', async () => {
@@ -174,7 +174,7 @@ test('the loss falls over draws that were not learnt from, and pictures change',
   expect(losses[1]!).toBeLessThan(losses[0]!)
 
   const painted = []
-  for (const prompt of ['a picture of falls', 'a picture of whole', 'a picture of falls']) {
+  for (const prompt of ['a picture of falls', 'a picture of qqa', 'a picture of falls']) {
     const asked = { prompt, width: 64, height: 64, steps: 3, seed: 1 }
     for await (const progress of generate(studio, await recipeFromRequest(asked, 'txt2img', studio))) {
       if (progress.kind === 'image') painted.push(progress.image.picture.data)
@@ -184,12 +184,11 @@ test('the loss falls over draws that were not learnt from, and pictures change',
   expect(painted[0]).not.toEqual(painted[1])
 })
 
-test('a loss that is no number ends the run with the picture named and what was learnt before kept', async () => {
+test('a loss that is no number ends the run with the picture named and the last sound state kept', async () => {
   const asked = {
     embedding_name: 'broken',
-    learn_rate: '1e-3:2, 1e38',
-    clip_grad_mode: 'value',
-    clip_grad_value: '0.5',
+    learn_rate: '1e-3:2, 1e39',
+    save_embedding_every: 2,
   }
   const heard: EmbeddingEvent[] = []
   const error = run(asked, (event) => heard.push(event))
@@ -197,7 +196,9 @@ test('a loss that is no number ends the run with the picture named and what was 
     code: 'not-a-number',
     message: expect.stringMatching(/step 4: .*img0\d\.png/),
   })
-  expect(of(heard, 'saved').at(-1)!.path).toMatch(/broken-3\.safetensors$/)
+  expect(of(heard, 'saved').at(-1)!.path).toMatch(/broken-2\.safetensors$/)
+  const state = join(dataDir, 'textual_inversion', 'states', 'broken.safetensors')
+  expect(openWeights(state).metadata.get('step')).toBe('2')
   // The embedding itself is as it was.
   expect(openWeights(join(embeddings, 'broken.safetensors')).metadata.get('step')).toBeUndefined()
 })

@@ -107,8 +107,9 @@ class EmbeddingTraining {
     try {
       if (!this.#places.signal.aborted) reason = yield* this.#steps()
     } catch (error) {
-      // What had been learnt before the step that broke is sound, and worth the hours it took.
-      if (error instanceof StudioError && error.code === 'not-a-number' && this.#state.step > before) yield this.#save()
+      // What had been learnt before the step that broke is worth the hours it took, as long as it is sound.
+      const isBroken = error instanceof StudioError && error.code === 'not-a-number'
+      if (isBroken && this.#state.step > before && this.#isSound) yield this.#save()
       throw error
     }
     if (this.#state.step > before) yield this.#save()
@@ -198,6 +199,10 @@ class EmbeddingTraining {
     return Math.floor(step / this.#run.schedule.stepsPerEpoch) + 1
   }
 
+  get #isSound(): boolean {
+    return this.#vectors.data.every(Number.isFinite)
+  }
+
   get #facts(): EmbeddingFacts {
     const { checkpoint } = this.#run.base
     return {
@@ -210,6 +215,10 @@ class EmbeddingTraining {
   /** Saves the embedding as it is now under its step, and what the training goes on from. */
   #save(): EmbeddingEvent {
     const { folders, embedding } = this.#run
+    if (!this.#isSound) {
+      const problem = `step ${this.#state.step}: the vectors have left the finite numbers; a lower learn_rate may help`
+      throw new StudioError('not-a-number', problem, { field: 'learn_rate' })
+    }
     const path = join(folders.run, 'embeddings', `${embedding.name}-${this.#state.step}.safetensors`)
     writeEmbedding(path, this.#vectors, this.#facts)
     const losses = { shape: [this.#losses.length], data: Float32Array.from(this.#losses) }

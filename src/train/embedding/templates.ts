@@ -107,6 +107,7 @@ export function readTemplate(dataDir: string, name: string): readonly string[] {
 
 function linesOf(text: string): readonly string[] {
   return text
+    .replace(/^\ufeff/, '')
     .split(/\r?\n/)
     .map((line) => line.trim())
     .filter((line) => line !== '')
