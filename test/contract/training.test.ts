@@ -2,7 +2,7 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ask, contractServer } from './contractServer.ts'
 
 /** A training's process reads TypeScript when it starts, which takes long on a busy machine. */
@@ -19,6 +19,14 @@ beforeAll(async () => {
   mkdirSync(join(server().path, 'datasets', 'empty'))
   const { status } = await post('/sdapi/v1/create/embedding', { name: 'zkz', num_vectors_per_token: 2 })
   expect(status).toBe(200)
+})
+
+// A training outlives its server; a test that fails shall not leave one behind.
+afterAll(async () => {
+  const { answer } = await ask(server(), 'GET', '/api/v1/runs')
+  for (const { id, state } of answer.runs as { id: string; state: string }[]) {
+    if (state === 'running' || state === 'starting') await post(`/api/v1/runs/${id}/cancel?now=true`)
+  }
 })
 
 /** As clients of the reference ask: every argument of its training function. */
@@ -113,8 +121,8 @@ test(
     for (;;) {
       const { answer } = await ask(server(), 'GET', '/sdapi/v1/progress')
       const { progress, state } = answer as unknown as Progress
-      if (state.job_no > 0) {
-        expect([state.job, state.job_count]).toEqual(['train-embedding', 100_000])
+      if (state.job === 'train-embedding' && state.job_no > 0) {
+        expect(state.job_count).toBe(100_000)
         expect(progress).toBeGreaterThan(0.01)
         break
       }

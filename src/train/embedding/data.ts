@@ -14,14 +14,14 @@ export interface EmbeddingPicture extends PlacedPicture {
   readonly isOpaque: boolean
 }
 
-export interface EmbeddingData {
+interface EmbeddingData {
   /** Pictures, each as often as an epoch draws it. */
   readonly pictures: readonly EmbeddingPicture[]
   /** What a person should know of them. */
   readonly notes: readonly string[]
 }
 
-export interface DataReading {
+interface DataReading {
   /** What all pictures are brought to; undefined where each keeps its own size. */
   readonly size: Size | undefined
   /** What sides of pictures are multiples of: the autoencoder's scale. */

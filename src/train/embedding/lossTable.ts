@@ -2,7 +2,7 @@ import { appendFileSync, existsSync, mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 
 /** A row of the table of losses. */
-export interface LossRow {
+interface LossRow {
   readonly step: number
   readonly stepsPerEpoch: number
   readonly loss: number

@@ -42,7 +42,7 @@ export interface PreparedEmbedding extends EmbeddingSettings {
 }
 
 /** Where a training writes. */
-export interface EmbeddingFolders {
+interface EmbeddingFolders {
   /** `<log_directory>/<date>/<name>` */
   readonly run: string
   /** What the training goes on from; one for all trainings of an embedding. */

@@ -9,7 +9,7 @@ import { readTemplate } from './templates.ts'
 import type { TextDraws } from './texts.ts'
 
 /** How a latent is drawn from what the autoencoder makes of a picture: once for a run, its mean, or anew each time. */
-export type LatentSampling = 'once' | 'deterministic' | 'random'
+type LatentSampling = 'once' | 'deterministic' | 'random'
 
 /** What the parameters of a training mean, as far as that can be said without its pictures. */
 export interface EmbeddingSettings {
