@@ -3579,6 +3579,11 @@ export interface components {
         };
         Run: {
             id: string;
+            /**
+             * @description What is trained
+             * @enum {unknown}
+             */
+            kind: "lora" | "embedding";
             title: string;
             user: string;
             /**
@@ -3616,7 +3621,7 @@ export interface components {
                 /** @description The best when it was measured */
                 isBest: boolean;
             }[];
-            /** @description Files below models/Lora */
+            /** @description Files it has written: networks below models/Lora, or embeddings */
             saved: string[];
             best: string | null;
             samples: {

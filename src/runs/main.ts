@@ -57,13 +57,14 @@ async function run(): Promise<void> {
   // Pictures that people wait for come first.
   setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
 
+  // Before anything that keeps the process alive: what is wrong here ends it.
+  const { kind, parameters } = new RunFolder(folder).request
+  const studio = openStudio(dataDir, settings)
   const stop = new AbortController()
   process.on('SIGTERM', () => stop.abort())
   const listening = setInterval(() => {
     if (existsSync(join(folder, runFiles.stop))) stop.abort()
   }, listenEveryMs)
-  const { kind, parameters } = new RunFolder(folder).request
-  const studio = openStudio(dataDir, settings)
   try {
     const given = new Map(Object.entries(parameters))
     const narrator = new Narrator()
