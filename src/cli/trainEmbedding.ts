@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { parse } from 'node:path'
 import { Command, Option } from 'commander'
@@ -48,13 +49,16 @@ async function run(options: EmbeddingOptions, flags: readonly string[]): Promise
   const args = readEmbeddingArguments([...given, ...parseFlags(flags)])
   const folder = process.cwd()
   const studio = openStudio(dataDir, { threads })
+  let made: string | undefined
   try {
-    if (!options.check) beginEmbedding(args.values, studio, folder)
+    made = beginEmbedding(args.values, studio, folder)
     const prepared = await prepareEmbedding(args, studio, folder)
     if (options.check) return printLines([...prepared.notes, ...(await embeddingPlan(prepared, threads))])
     const places = { studio, folder, threads, programVersion: version, signal: onInterrupt() }
     await followTraining(withLoggedSamples(trainEmbedding(prepared, places)))
   } finally {
+    // What is only looked at leaves nothing behind.
+    if (options.check && made !== undefined) rmSync(made)
     await studio.close()
   }
 }

@@ -114,17 +114,20 @@ export async function prepareEmbedding(
   }
 }
 
-/** Makes the embedding of a training where it is not there and the number of its vectors is given; whether it did. */
-export function beginEmbedding(args: EmbeddingArguments, studio: Studio, folder: string): boolean {
+/** Makes the embedding of a training where it is not there and the number of its vectors is given; the path if it did. */
+export function beginEmbedding(args: EmbeddingArguments, studio: Studio, folder: string): string | undefined {
   const { embedding_name: name, num_vectors_per_token: vectors, init_text: text } = args
-  if (name === undefined || vectors === undefined) return false
+  if (name === undefined || vectors === undefined) return undefined
   if (vectors < 1 || vectors > 75) {
     const field = 'num_vectors_per_token'
     throw new StudioError('bad-request', `${field}: found ${vectors}, expected from 1 to 75`, { field })
   }
-  if (studio.library.embeddings().some(({ stem }) => stem === name)) return false
-  createEmbedding(studio, { name, vectors, text, overwrite: false }, studio.model(baseFiles(args, studio, folder)))
-  return true
+  if (studio.library.embeddings().some(({ stem }) => stem === name)) return undefined
+  return createEmbedding(
+    studio,
+    { name, vectors, text, overwrite: false },
+    studio.model(baseFiles(args, studio, folder)),
+  )
 }
 
 /** The checkpoint and the VAE that pictures are made with, unless others are named. */
