@@ -15,6 +15,7 @@ import { trainVae } from '../train/vaeRun.ts'
 import { onInterrupt } from './interrupt.ts'
 import { wholeNumber } from './numbers.ts'
 import { defaultDataDir } from './studioOptions.ts'
+import { embeddingCommand } from './trainEmbedding.ts'
 import { loraCommand } from './trainLora.ts'
 
 interface TrainOptions {
@@ -32,6 +33,7 @@ export function trainCommand(): Command {
     .addCommand(partCommand('clip', 'Train a text encoder beside a picture encoder.', clipRunSchema, trainClip))
     .addCommand(partCommand('unet', 'Train a noise predictor on trained parts.', unetRunSchema, trainUnet))
     .addCommand(loraCommand())
+    .addCommand(embeddingCommand())
     .addCommand(exportCommand())
 }
 

@@ -2,17 +2,16 @@ import { availableParallelism } from 'node:os'
 import { parse } from 'node:path'
 import { Command, Option } from 'commander'
 import { openStudio } from '../pipeline/studio.ts'
-import { Narrator } from '../runs/inWords.ts'
 import { parseFlags, readArguments } from '../train/lora/arguments.ts'
 import { readConfigFile } from '../train/lora/configFile.ts'
 import { preflight } from '../train/lora/preflight.ts'
 import { prepareRun } from '../train/lora/prepare.ts'
-import { type LoraEvent, trainLora } from '../train/lora/run.ts'
+import { trainLora } from '../train/lora/run.ts'
 import { withLoggedSamples } from '../train/lora/sampleLog.ts'
 import { version } from '../version.ts'
+import { followTraining, printLines } from './followTraining.ts'
 import { onInterrupt } from './interrupt.ts'
 import { wholeNumber } from './numbers.ts'
-import { progressBar } from './progressBar.ts'
 import { defaultDataDir } from './studioOptions.ts'
 
 interface LoraOptions {
@@ -52,32 +51,10 @@ async function run(options: LoraOptions & { readonly config_file?: string }, fla
   const studio = openStudio(dataDir, { threads })
   try {
     const prepared = await prepareRun(args, studio, folder, threads)
-    if (options.check) return print([...prepared.notes, ...(await preflight(prepared, threads))].join('\n'))
+    if (options.check) return printLines([...prepared.notes, ...(await preflight(prepared, threads))])
     const events = trainLora(prepared, { studio, folder, threads, programVersion: version, signal: onInterrupt() })
-    await follow(withLoggedSamples(events))
+    await followTraining(withLoggedSamples(events))
   } finally {
     await studio.close()
   }
-}
-
-/** Shows a training until it ends: a bar on a terminal, a line for every step elsewhere. */
-async function follow(events: AsyncIterable<LoraEvent>): Promise<void> {
-  const bar = progressBar(process.stderr, true)
-  const narrator = new Narrator()
-  for await (const event of events) {
-    const lines = narrator.lines(event)
-    if (event.kind === 'caching') bar.update(event.done, event.total, 'encoding pictures')
-    if (event.kind === 'ended') bar.stop()
-    if (event.kind === 'step') {
-      const what = `epoch ${event.epoch}/${event.epochs}, avr_loss=${event.averageLoss.toFixed(4)}`
-      bar.update(event.step, event.total, what)
-      if (process.stderr.isTTY) continue
-    }
-    if (lines.length > 0) print(lines.join('\n'))
-    if (event.kind === 'ended' && event.reason === 'stopped') process.exitCode = 130
-  }
-}
-
-function print(line: string): void {
-  process.stdout.write(`${line}\n`)
 }

@@ -3740,6 +3740,11 @@ export interface components {
         };
         Run: {
             id: string;
+            /**
+             * @description What is trained
+             * @enum {unknown}
+             */
+            kind: "lora" | "embedding";
             title: string;
             user: string;
             /**
@@ -3777,7 +3782,7 @@ export interface components {
                 /** @description The best when it was measured */
                 isBest: boolean;
             }[];
-            /** @description Files below models/Lora */
+            /** @description Files it has written: networks below models/Lora, or embeddings */
             saved: string[];
             best: string | null;
             samples: {

@@ -121,6 +121,14 @@ export class Library {
       .filter(({ path }) => !/\.preview\.\w+$/i.test(path))
   }
 
+  /** The textual inversion of that file name. */
+  embedding(name: string, field: string): CatalogEntry {
+    const files = this.embeddings()
+    const found = files.find(({ stem }) => stem === name)
+    if (!found) throw unknown(field, 'embedding', name, files)
+    return found
+  }
+
   /** Triggers of the textual inversions that a network's file brings along. */
   bundledEmbeddings(path: string): readonly string[] {
     return this.#triggers.of(path)

@@ -1,9 +1,9 @@
-import { duration } from '../train/lora/preflight.ts'
 import type { LoraEvent, StepEvent } from '../train/lora/run.ts'
+import { duration } from '../train/planWords.ts'
 
 const endings = {
   done: 'done',
-  stopped: 'stopped; --resume with the state beside it goes on',
+  stopped: 'stopped; its state is saved, from which --resume goes on',
   early: 'ended early, as nothing got better',
 }
 

@@ -5,6 +5,9 @@ import { join } from 'node:path'
 import { StudioError } from '../errors.ts'
 import { takeLock } from '../files/processLock.ts'
 import { openStudio, type StudioSettings } from '../pipeline/studio.ts'
+import { readEmbeddingArguments } from '../train/embedding/parameters.ts'
+import { prepareEmbedding } from '../train/embedding/prepare.ts'
+import { trainEmbedding } from '../train/embedding/run.ts'
 import { readArguments } from '../train/lora/arguments.ts'
 import { prepareRun } from '../train/lora/prepare.ts'
 import { trainLora } from '../train/lora/run.ts'
@@ -54,23 +57,23 @@ async function run(): Promise<void> {
   // Pictures that people wait for come first.
   setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
 
+  // Before anything that keeps the process alive: what is wrong here ends it.
+  const { kind, parameters } = new RunFolder(folder).request
+  const studio = openStudio(dataDir, settings)
   const stop = new AbortController()
   process.on('SIGTERM', () => stop.abort())
   const listening = setInterval(() => {
     if (existsSync(join(folder, runFiles.stop))) stop.abort()
   }, listenEveryMs)
-  const { parameters } = new RunFolder(folder).request
-  const studio = openStudio(dataDir, settings)
   try {
-    const prepared = await prepareRun(
-      readArguments(new Map(Object.entries(parameters)), new Map()),
-      studio,
-      folder,
-      settings.threads,
-    )
+    const given = new Map(Object.entries(parameters))
     const narrator = new Narrator()
     const places = { studio, folder, threads: settings.threads, programVersion: version, signal: stop.signal }
-    for await (const event of withLoggedSamples(trainLora(prepared, places))) {
+    const events =
+      kind === 'embedding'
+        ? trainEmbedding(await prepareEmbedding(readEmbeddingArguments(given), studio, folder), places)
+        : trainLora(await prepareRun(readArguments(given, new Map()), studio, folder, settings.threads), places)
+    for await (const event of withLoggedSamples(events)) {
       write(event)
       for (const line of narrator.lines(event)) print(line)
     }

@@ -2,13 +2,14 @@ import { closeSync, existsSync, openSync, readFileSync, readSync, statSync, writ
 import { join } from 'node:path'
 import { z } from 'zod'
 import { StudioError } from '../errors.ts'
-import type { Given } from '../train/lora/given.ts'
+import type { Given } from '../train/given.ts'
 import { type RunLine, readRunLine } from './runLines.ts'
 
 const givenSchema: z.ZodType<Given> = z.lazy(() => z.union([z.string(), z.number(), z.boolean(), z.array(givenSchema)]))
 
 const requestSchema = z.object({
   id: z.string(),
+  kind: z.enum(['lora', 'embedding']).default('lora'),
   title: z.string(),
   user: z.string(),
   createdAt: z.iso.datetime(),

@@ -13,13 +13,15 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join, resolve, sep } from 'node:path'
-import { StudioError } from '../errors.ts'
+import { setTimeout as pause } from 'node:timers/promises'
+import { type ErrorCode, StudioError } from '../errors.ts'
 import { ownProgram } from '../files/ownProgram.ts'
 import { isLocked } from '../files/processLock.ts'
 import { replaceFile } from '../files/replaceFile.ts'
+import { readEmbeddingArguments } from '../train/embedding/parameters.ts'
+import type { Given } from '../train/given.ts'
 import { EventLogs, type ScalarPoint } from '../train/log/eventLogs.ts'
 import { readArguments } from '../train/lora/arguments.ts'
-import type { Given } from '../train/lora/given.ts'
 import type { RunArguments } from './main.ts'
 import { RunFolder, type RunRequest, runFiles } from './runFolder.ts'
 import type { RunLine } from './runLines.ts'
@@ -43,12 +45,12 @@ export interface Run extends RunRequest {
     readonly loss: number
     readonly isBest: boolean
   }[]
-  /** Names of the files below models/Lora. */
+  /** Names of the files it has written: networks below models/Lora, or embeddings. */
   readonly saved: readonly string[]
   readonly best: string | undefined
   /** Names of preview pictures, in the order they were drawn. */
   readonly samples: readonly string[]
-  readonly error: { readonly code: string; readonly message: string; readonly field: string | undefined } | undefined
+  readonly error: { readonly code: ErrorCode; readonly message: string; readonly field: string | undefined } | undefined
   /** It has been told to stop and has not yet. */
   readonly isStopping: boolean
   /** Where its curves are logged, below the folder of logs. */
@@ -78,6 +80,8 @@ export interface RunsSettings {
 const startMs = 120_000
 /** Steps whose mean tells the pace. */
 const paceSteps = 20
+/** How often a training is looked at that somebody waits for. */
+const lookEveryMs = 250
 /** What is told of a log at once. */
 const longestPart = 256 << 10
 
@@ -103,9 +107,13 @@ export class Runs {
   }
 
   /** Starts a training; only one at a time runs on a machine. `prompts` are what previews show, a line for each. */
-  start({ title, user, asked, parameters, prompts }: StartRequest): Run {
-    const read = readArguments(new Map(Object.entries(parameters)), new Map())
-    const running = this.list().find(({ state }) => state === 'running' || state === 'starting')
+  start({ kind = 'lora', title, user, asked, parameters, prompts }: StartRequest): Run {
+    const given = new Map(Object.entries(parameters))
+    const name =
+      kind === 'lora'
+        ? readArguments(given, new Map()).values.output_name
+        : readEmbeddingArguments(given).values.embedding_name
+    const running = this.list().find(isUnderWay)
     if (running) {
       throw new StudioError('conflict', `the training "${running.title}" (${running.id}) has not ended`, {
         field: 'id',
@@ -114,14 +122,15 @@ export class Runs {
     const id = `${new Date().toISOString().replace(/\D/g, '').slice(0, 14)}-${randomUUID().slice(0, 8)}`
     const folder = join(this.#root, id)
     mkdirSync(folder, { recursive: true })
-    const fixed: Record<string, Given> = { ...parameters, logging_dir: this.logFolder }
+    const fixed: Record<string, Given> = { ...parameters, ...(kind === 'lora' && { logging_dir: this.logFolder }) }
     if (prompts !== undefined) {
       writeFileSync(join(folder, runFiles.prompts), prompts)
       fixed.sample_prompts = runFiles.prompts
     }
     const request: RunRequest = {
       id,
-      title: title ?? read.values.output_name ?? 'training',
+      kind,
+      title: title ?? name ?? 'training',
       user,
       createdAt: new Date().toISOString(),
       asked: asked as RunRequest['asked'],
@@ -134,24 +143,41 @@ export class Runs {
 
   /** All trainings, the latest first. */
   list(): readonly Run[] {
+    return this.#ids().map((id) => this.get(id))
+  }
+
+  #ids(): readonly string[] {
     if (!existsSync(this.#root)) return []
     const ids = readdirSync(this.#root).filter((id) => existsSync(join(this.#root, id, runFiles.request)))
-    return ids
-      .sort()
-      .reverse()
-      .map((id) => this.get(id))
+    return ids.sort().reverse()
   }
 
   get(id: string): Run {
     return this.#runOf(this.#folder(id))
   }
 
+  /** The training of a kind that is under way; only one runs on a machine, so it is the latest of all. */
+  current(kind: RunRequest['kind']): Run | undefined {
+    const id = this.#ids()[0]
+    const run = id === undefined ? undefined : this.get(id)
+    return run?.kind === kind && isUnderWay(run) ? run : undefined
+  }
+
+  /** A training once it has ended; waiting for it may be given up. */
+  async ended(id: string, signal: AbortSignal): Promise<Run> {
+    for (;;) {
+      const run = this.get(id)
+      if (!isUnderWay(run)) return run
+      signal.throwIfAborted()
+      await pause(lookEveryMs)
+    }
+  }
+
   /** Ends a training: after the step at work, its state saved; with `now` its process is ended at once. */
   stop(id: string, now = false): Run {
     const folder = this.#folder(id)
-    const { state } = this.#runOf(folder)
-    if (state !== 'running' && state !== 'starting')
-      throw new StudioError('conflict', `training ${id} has ended: ${state}`)
+    const run = this.#runOf(folder)
+    if (!isUnderWay(run)) throw new StudioError('conflict', `training ${id} has ended: ${run.state}`)
     folder.stop()
     const pid = folder.lines.find((line) => line.kind === 'began')?.pid
     // The lock says that the process lives, so the number is still its own.
@@ -188,11 +214,11 @@ export class Runs {
 
   /** Where a preview of a training lies. */
   samplePath(id: string, name: string): string {
-    const path = this.#folder(id)
-      .refresh()
-      .lines.flatMap((line) => (line.kind === 'sampled' ? [line.path] : []))
+    const { request, lines } = this.#folder(id).refresh()
+    const path = lines
+      .flatMap((line) => (line.kind === 'sampled' ? [line.path] : []))
       .find((each) => basename(each) === name)
-    const home = join(this.#settings.dataDir, 'models', 'Lora') + sep
+    const home = resolve(this.#settings.dataDir, homes[request.kind]) + sep
     if (path === undefined || !resolve(path).startsWith(home) || !existsSync(path)) {
       throw new StudioError('not-found', `training ${id} has no preview ${name}`)
     }
@@ -201,8 +227,7 @@ export class Runs {
 
   /** Forgets a training that has ended; what it saved stays. */
   delete(id: string): void {
-    const { state } = this.get(id)
-    if (state === 'running' || state === 'starting') throw new StudioError('conflict', `training ${id} has not ended`)
+    if (isUnderWay(this.get(id))) throw new StudioError('conflict', `training ${id} has not ended`)
     rmSync(join(this.#root, id), { recursive: true, force: true })
     this.#folders.delete(id)
     this.#logs.delete(id)
@@ -240,7 +265,7 @@ export class Runs {
     const failed = lines.find((line) => line.kind === 'failed')
     const end = lines.find((line) => line.kind === 'ended')
     const state = this.#stateOf(folder)
-    const isOver = state !== 'running' && state !== 'starting'
+    const isOver = !isUnderWay({ state })
     const logFolder = this.#logFolderOf(folder)
     const began = lines.find((line) => line.kind === 'began')
     const caching = lines.findLast((line) => line.kind === 'caching')
@@ -301,6 +326,8 @@ export class Runs {
 }
 
 export interface StartRequest {
+  /** What is trained: a network unless told otherwise. */
+  readonly kind?: RunRequest['kind']
   readonly title: string | undefined
   readonly user: string
   /** Parameters as the caller gave them, for showing. */
@@ -308,6 +335,16 @@ export interface StartRequest {
   /** The same with places instead of names. */
   readonly parameters: Readonly<Record<string, Given>>
   readonly prompts: string | undefined
+}
+
+function isUnderWay({ state }: Pick<Run, 'state'>): boolean {
+  return state === 'running' || state === 'starting'
+}
+
+/** Below which folder of the data folder trainings put previews. */
+const homes: Readonly<Record<RunRequest['kind'], string>> = {
+  lora: join('models', 'Lora'),
+  embedding: 'textual_inversion',
 }
 
 const usualLock = join(tmpdir(), 'athanor-training.lock')

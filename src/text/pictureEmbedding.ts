@@ -15,6 +15,26 @@ export function embeddingFromText(name: string, path: string, base64: string): T
   return fromJson(name, path, json)
 }
 
+/** What a PNG's text chunk `sd-ti-embedding` says of an embedding: the JSON of A1111's in base64. */
+export function embeddingToText(
+  { name, vectors }: TextEmbedding,
+  about: Readonly<Record<string, string | number | null>>,
+): string {
+  const [count, width] = vectors.shape as [number, number]
+  const rows = Array.from({ length: count }, (_, i) => [...vectors.data.subarray(i * width, (i + 1) * width)])
+  const json = JSON.stringify({
+    string_to_token: { '*': placeholderToken },
+    string_to_param: { '*': { TORCHTENSOR: rows } },
+    name,
+    ...about,
+  })
+  const ascii = json.replace(/[^\0-\x7f]/g, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  return btoa(ascii)
+}
+
+/** The token of `*`, which files of textual inversions say they stand in for. */
+const placeholderToken = 265
+
 /**
  * The embedding hidden in a picture's pixels, or undefined where there is none. What one sees stands between
  * two black columns; left of them the low four bits of every channel hold the low halves of the bytes of a

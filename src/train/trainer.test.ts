@@ -137,6 +137,25 @@ test('a long gradient is shortened over all parameters together', async () => {
   for (const [i, move] of moves(short).entries()) expect(move).toBeCloseTo(moves(free)[i]! / 4, 6)
 })
 
+test('limits may change with the steps, and bound each number of a gradient', async () => {
+  const [free, short, bounded] = [begin(sgdNesterov), begin(sgdNesterov), begin(sgdNesterov)]
+  const [step] = await run(free, 1)
+  const start = flat(begin().parameters)
+  const moves = (state: TrainingState) => flat(state.parameters).map((x, i) => x - start[i]!)
+  await run(short, 1, { maxGradientNorm: (done) => (done === 0 ? step!.gradientNorm / 4 : 1e-9) })
+  for (const [i, move] of moves(short).entries()) expect(move).toBeCloseTo(moves(free)[i]! / 4, 6)
+
+  // Of a first step, a move is in proportion to its number of the gradient.
+  const perNumber = Math.hypot(...moves(free)) / step!.gradientNorm
+  const longest = Math.max(...moves(free).map(Math.abs))
+  const limit = longest / 2 / perNumber
+  await run(bounded, 1, { maxGradientValue: (done) => (done === 0 ? limit : 1e-9) })
+  for (const [i, move] of moves(bounded).entries()) {
+    expect(move).toBeCloseTo(Math.max(-longest / 2, Math.min(longest / 2, moves(free)[i]!)), 6)
+  }
+  expect(moves(bounded)).not.toEqual(moves(free))
+})
+
 test('averages lag behind the parameters by the decay, which grows with the steps', async () => {
   const state = begin()
   const start = flat(state.parameters)

@@ -41,8 +41,10 @@ export interface TrainingOptions {
   /** What the learning rate is multiplied with for a parameter; 1 unless given. */
   readonly rateFactor?: (name: string) => number
   readonly schedule: LrSchedule
-  /** The gradient over all parameters is shortened to this length. */
-  readonly maxGradientNorm: number
+  /** The gradient over all parameters is shortened to this length, once `step` steps are done. */
+  readonly maxGradientNorm: number | ((step: number) => number)
+  /** What no number of a gradient may be beyond, once `step` steps are done. */
+  readonly maxGradientValue?: (step: number) => number
   /** Share of the old average that each step keeps; it grows to this from 1/10, so that the beginning is forgotten. */
   readonly averageDecay: number
 }
@@ -87,7 +89,10 @@ export async function* train(
         `step ${step}: ${what}; a lower learning rate or shorter gradients (max_gradient_norm) may help`,
       )
     }
-    if (gradientNorm > options.maxGradientNorm) scale(gradients, options.maxGradientNorm / gradientNorm)
+    const { maxGradientNorm, maxGradientValue } = options
+    const longest = typeof maxGradientNorm === 'number' ? maxGradientNorm : maxGradientNorm(state.step)
+    if (gradientNorm > longest) scale(gradients, longest / gradientNorm)
+    if (maxGradientValue) bound(gradients, maxGradientValue(state.step))
 
     const learningRate = options.learningRate * options.schedule(state.step)
     const names = [...state.parameters.keys()]
@@ -162,6 +167,13 @@ function scale(gradients: readonly Float32Array[], factor: number): number {
     }
   }
   return Math.sqrt(squares)
+}
+
+/** Brings numbers beyond a limit back to it, in place. */
+function bound(gradients: readonly Float32Array[], limit: number): void {
+  for (const gradient of gradients) {
+    for (let i = 0; i < gradient.length; i++) gradient[i] = Math.min(limit, Math.max(-limit, gradient[i]!))
+  }
 }
 
 function average({ step, parameters, averages }: TrainingState, decay: number): void {

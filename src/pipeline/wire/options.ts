@@ -93,6 +93,11 @@ export const optionsSchema = z.object({
   auto_backcompat: withDefault(boolean, true),
   save_init_img: withDefault(boolean, false),
 
+  // Training of embeddings
+  dataset_filename_word_regex: withDefault(text(1000), ''),
+  dataset_filename_join_string: withDefault(text(100), ' '),
+  training_write_csv_every: withDefault(integer(0, 1e9), 500),
+
   // Words for pictures
   interrogate_return_ranks: withDefault(boolean, false),
   interrogate_clip_num_beams: withDefault(integer(1, 16), 1),

@@ -37,7 +37,7 @@ const automatic = 'Automatic'
 const spellings = scheduleList.flatMap(({ label, name }) => [label, name])
 
 /** A sampler's label, alone or followed by a scheduler's name, as labels were before there was a field for those. */
-function checkSampler(name: string, field: string): void {
+export function checkSampler(name: string, field: string): void {
   const isKnown = samplers.some(
     ({ label }) => name === label || spellings.some((spelling) => name === `${label} ${spelling}`),
   )

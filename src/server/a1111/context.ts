@@ -1,5 +1,6 @@
 import type { JobQueue } from '../../jobs/queue.ts'
 import type { Studio } from '../../pipeline/studio.ts'
+import type { Runs } from '../../runs/runs.ts'
 import type { ServerSettings } from '../settings.ts'
 import type { ServerOptions } from './options.ts'
 import type { ProgressBoard } from './progress.ts'
@@ -8,6 +9,7 @@ import type { ProgressBoard } from './progress.ts'
 export interface Context {
   readonly queue: JobQueue
   readonly studio: Studio
+  readonly runs: Runs
   readonly settings: ServerSettings
   readonly options: ServerOptions
   readonly board: ProgressBoard

@@ -12,7 +12,7 @@ const embeddingFields = [
   given('init_text', str, '*'),
 ]
 
-/** Making of embeddings; the reference's other trainings are refused by name. */
+/** Making of embeddings; hypernetworks are refused by name. */
 export function createRoutes(app: FastifyInstance, { studio }: Context): void {
   route(
     app,
@@ -31,7 +31,6 @@ export function createRoutes(app: FastifyInstance, { studio }: Context): void {
   )
   for (const [path, what] of [
     ['create/hypernetwork', 'hypernetworks cannot be made'],
-    ['train/embedding', 'embeddings are not trained over this API; see the trainer'],
     ['train/hypernetwork', 'hypernetworks cannot be trained'],
   ] as const) {
     route(app, 'POST', `/sdapi/v1/${path}`, { summary: `Refused: ${what}`, isFree: true }, () => {

@@ -13,6 +13,7 @@ import { checkpointTitle } from '../../pipeline/findCheckpoint.ts'
 import { latentUpscalers } from '../../pipeline/latentUpscale.ts'
 import { builtInUpscalers } from '../../pipeline/library.ts'
 import type { Studio } from '../../pipeline/studio.ts'
+import { readEmbeddingFacts } from '../../pipeline/writeEmbedding.ts'
 
 /** What `GET /sdapi/v1/samplers` answers: flags are Python's words for them. */
 export function samplerList() {
@@ -144,10 +145,11 @@ export async function embeddingList(studio: Studio) {
     if (!read) continue
     const [vectors = 0, own = 0] = read.vectors.shape
     const shape = own + (read.vectorsG?.shape[1] ?? 0)
+    const { step, checkpointHash, checkpointName } = readEmbeddingFacts(path)
     const about = {
-      step: stepOf(path),
-      sd_checkpoint: null,
-      sd_checkpoint_name: null,
+      step,
+      sd_checkpoint: checkpointHash,
+      sd_checkpoint_name: checkpointName,
       shape,
       vectors,
     }
@@ -164,16 +166,6 @@ function textWidth(studio: Studio): number | undefined {
     return detectModel(openWeights(identity.path), readSidecars(identity.path)).config.text.width
   } catch {
     return undefined
-  }
-}
-
-/** After how many steps of training a file was written. */
-function stepOf(path: string): number | null {
-  try {
-    const step = openWeights(path).values?.get('step')
-    return typeof step === 'number' || typeof step === 'bigint' ? Number(step) : null
-  } catch {
-    return null
   }
 }
 

@@ -15,10 +15,11 @@ import { pictureRoutes } from './pictures.ts'
 import { ProgressBoard } from './progress.ts'
 import { settingsRoutes } from './settingsRoutes.ts'
 import { stateRoutes } from './stateRoutes.ts'
+import { trainRoutes } from './trainRoutes.ts'
 
 /** The routes of stable-diffusion-webui, `/sdapi/v1` and `/internal`, with that program's error bodies. */
 export const a1111: FastifyPluginAsync<Services> = async (app, services) => {
-  const { queue, studio, settings } = services
+  const { queue, studio, runs, settings } = services
   const board = new ProgressBoard()
   const stop = queue.subscribe((event) => {
     board.follow(event)
@@ -34,6 +35,7 @@ export const a1111: FastifyPluginAsync<Services> = async (app, services) => {
   const context: Context = {
     queue,
     studio,
+    runs,
     settings,
     board,
     options: new ServerOptions(studio, settings.isLenient),
@@ -61,6 +63,7 @@ export const a1111: FastifyPluginAsync<Services> = async (app, services) => {
   listRoutes(app, context)
   settingsRoutes(app, context, services)
   createRoutes(app, context)
+  trainRoutes(app, context)
   networkCardRoutes(app, context)
   refuseOthers(app, known)
 }

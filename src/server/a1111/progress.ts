@@ -1,6 +1,7 @@
 import { strftime } from '../../image/strftime.ts'
 import type { Job, JobEvent } from '../../jobs/job.ts'
 import { isEnded } from '../../jobs/job.ts'
+import type { Run } from '../../runs/runs.ts'
 
 /** The `state` of A1111's progress. */
 export interface ProgressState {
@@ -80,6 +81,24 @@ export class ProgressBoard {
     const share = 0.01 + number / count + (steps > 0 ? step / steps / count : 0)
     return { progress: Math.min(share, 1), eta_relative: progress.elapsedSeconds / share - progress.elapsedSeconds }
   }
+}
+
+/** The `state` while an embedding is trained. */
+export function trainingState({ progress, startedAt, isStopping }: Run): ProgressState {
+  return {
+    ...idle,
+    interrupted: isStopping,
+    job: 'train-embedding',
+    job_count: progress?.total ?? -1,
+    job_timestamp: startedAt ? strftime(startedAt, '%Y%m%d%H%M%S') : '0',
+    job_no: progress?.step ?? 0,
+  }
+}
+
+/** The share of a training that is done, as the reference counts it, and the seconds that are left. */
+export function trainingShare({ progress }: Run): { readonly progress: number; readonly eta_relative: number } {
+  if (!progress) return { progress: 0, eta_relative: 0 }
+  return { progress: Math.min(1, 0.01 + progress.step / progress.total), eta_relative: progress.etaSeconds }
 }
 
 /** What the reference leaves behind when nothing runs any more: everything is done, and of how many steps. */

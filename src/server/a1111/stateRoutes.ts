@@ -6,13 +6,14 @@ import type { Job } from '../../jobs/job.ts'
 import type { Context } from './context.ts'
 import { bool, given, int, mandatory, str } from './fieldTypes.ts'
 import { base64, encodeFile } from './outputs.ts'
+import { trainingShare, trainingState } from './progress.ts'
 import { route } from './route.ts'
 
 const progressFields = [mandatory('id_task', str), given('id_live_preview', int, -1), given('live_preview', bool, true)]
 
 /** Where the work is, and how to end it early. */
 export function stateRoutes(app: FastifyInstance, context: Context): void {
-  const { queue, board, options } = context
+  const { queue, board, options, runs } = context
 
   const query = { skip_current_image: { type: 'boolean', default: false } }
   route(app, 'GET', '/sdapi/v1/progress', { summary: 'How far the job under way is', query }, async ({ request }) => {
@@ -20,9 +21,10 @@ export function stateRoutes(app: FastifyInstance, context: Context): void {
     const isShown = !/^(1|true|on|yes|y|t)$/i.test(skipped ?? 'false')
     const preview = isShown ? board.current?.progress?.preview : undefined
     const format = { ...context.studio.options, enable_pnginfo: true }
+    const training = board.current ? undefined : runs.current('embedding')
     return {
-      ...board.share,
-      state: board.state,
+      ...(training ? trainingShare(training) : board.share),
+      state: training ? trainingState(training) : board.state,
       current_image: preview ? await encodeFile(preview.png, format) : null,
       textinfo: null,
     }
@@ -31,6 +33,10 @@ export function stateRoutes(app: FastifyInstance, context: Context): void {
   route(app, 'POST', '/sdapi/v1/interrupt', { summary: 'End the job under way with what it has' }, async () => {
     board.note('interrupted')
     if (board.current) await queue.interrupt(board.current.id).catch(ignoreEnded)
+    else {
+      const training = runs.current('embedding')
+      if (training) runs.stop(training.id)
+    }
     return {}
   })
   route(app, 'POST', '/sdapi/v1/skip', { summary: 'End the batch under way with what it has' }, async () => {

@@ -2,7 +2,7 @@ import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { StudioError } from '../../errors.ts'
 import type { Studio } from '../../pipeline/studio.ts'
-import type { Given } from '../../train/lora/given.ts'
+import type { Given } from '../../train/given.ts'
 import { checkedName, type DatasetFolders } from './datasetFolders.ts'
 
 /** Parameters that name places: over HTTP they do not, since a caller could name any. */

@@ -12,6 +12,7 @@ export const Parameters = Type.Record(Type.String(), Type.Union([Scalar, Type.Ar
 export const Run = Type.Object(
   {
     id: Type.String(),
+    kind: Type.Enum(['lora', 'embedding'], { description: 'What is trained' }),
     title: Type.String(),
     user: Type.String(),
     state: Type.Enum(['starting', 'running', 'done', 'stopped', 'failed', 'lost'], {
@@ -38,7 +39,9 @@ export const Run = Type.Object(
         isBest: Type.Boolean({ description: 'The best when it was measured' }),
       }),
     ),
-    saved: Type.Array(Type.String(), { description: 'Files below models/Lora' }),
+    saved: Type.Array(Type.String(), {
+      description: 'Files it has written: networks below models/Lora, or embeddings',
+    }),
     best: orNull(Type.String({ description: 'The file with the lowest validation loss' })),
     samples: Type.Array(Type.Object({ name: Type.String(), url: Type.String() })),
     error: orNull(Type.Object({ code: Type.String(), message: Type.String(), field: orNull(Type.String()) })),

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
+import type { Given } from '../given.ts'
 import { readArguments } from './arguments.ts'
-import type { Given } from './given.ts'
 
 const read = (config: Readonly<Record<string, Given>>) =>
   readArguments(new Map(Object.entries(config)), new Map()).values

@@ -2,6 +2,7 @@ import { basename, dirname } from 'node:path'
 import { bucketTable } from '../../dataset/buckets.ts'
 import { StudioError } from '../../errors.ts'
 import { pythonRandom } from '../../tensor/pythonRandom.ts'
+import { batched, epochBatches, inBuckets } from '../batches.ts'
 import type { DatasetSettings, SubsetSettings } from './datasets.ts'
 import { type DataPicture, readSubset } from './subset.ts'
 
@@ -98,15 +99,6 @@ function balanced(
   return kept
 }
 
-/** The batches of an epoch, counted from 1: buckets and their order shuffled anew, the short last ones kept. */
-export function epochBatches(datasets: readonly PlacedDataset[], epoch: number, seed: number): readonly PictureBatch[] {
-  const random = pythonRandom(seed + epoch)
-  const batches = datasets.flatMap(({ train, settings }) =>
-    [...inBuckets(train).values()].flatMap((pictures) => batched(random.shuffled(pictures), settings.batch)),
-  )
-  return random.shuffled(batches)
-}
-
 /** The batches that a network is judged by, always the same. */
 export function validationBatches(
   datasets: readonly PlacedDataset[],
@@ -121,21 +113,6 @@ export function validationBatches(
 /** Batches of an epoch. */
 export function batchCount(datasets: readonly PlacedDataset[]): number {
   return epochBatches(datasets, 1, 0).length
-}
-
-/** Pictures by bucket, narrow ones first. */
-export function inBuckets(pictures: readonly DataPicture[]): ReadonlyMap<string, readonly DataPicture[]> {
-  const buckets = new Map<string, DataPicture[]>()
-  for (const picture of pictures) {
-    const key = picture.place.bucket.join('×')
-    buckets.set(key, [...(buckets.get(key) ?? []), picture])
-  }
-  const order = (key: string) => key.split('×').map(Number) as [number, number]
-  return new Map([...buckets].sort(([a], [b]) => order(a)[0] - order(b)[0] || order(a)[1] - order(b)[1]))
-}
-
-function batched(pictures: readonly DataPicture[], size: number): readonly PictureBatch[] {
-  return Array.from({ length: Math.ceil(pictures.length / size) }, (_, i) => pictures.slice(i * size, (i + 1) * size))
 }
 
 /** What buckets, folders and tags the metadata of a network tell. */

@@ -7,7 +7,7 @@ import type { Resizing } from '../../dataset/framing.ts'
 import { repeatedFolders } from '../../dataset/trainingFolder.ts'
 import { StudioError } from '../../errors.ts'
 import { nearestNames } from '../../text/nearestNames.ts'
-import type { Given } from './given.ts'
+import type { Given } from '../given.ts'
 import type { Arguments } from './parameters.ts'
 
 /** Pictures that are learnt from at one resolution, in batches of one size. */

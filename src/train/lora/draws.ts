@@ -1,13 +1,13 @@
-import { createHash } from 'node:crypto'
 import { drawCaption } from '../../dataset/captions.ts'
 import { type PythonRandom, pythonRandom } from '../../tensor/pythonRandom.ts'
 import { normalStream } from '../../tensor/random.ts'
-import { type Tensor, zeros } from '../../tensor/tensor.ts'
+import { zeros } from '../../tensor/tensor.ts'
 import type { Tokenizer } from '../../text/tokenizer.ts'
+import type { Posterior, PosteriorCache } from '../posteriorCache.ts'
+import { frozenKey, sampledLatents, streamKey } from '../stepStreams.ts'
 import { captionTokens } from './captionTokens.ts'
 import type { CaptionBatch } from './contexts.ts'
 import type { PictureBatch } from './data.ts'
-import type { LatentCache, Posterior } from './latents.ts'
 import type { LoraBatch } from './learner.ts'
 import { drawNoise } from './noising.ts'
 import type { PreparedRun } from './prepare.ts'
@@ -23,10 +23,10 @@ export interface Moment {
 /** Draws what a step is made of: a function of the seed and the moment alone, so that a run goes on from any step. */
 export class Draws {
   readonly #run: PreparedRun
-  readonly #latents: LatentCache
+  readonly #latents: PosteriorCache
   readonly #tokenizer: Tokenizer
 
-  constructor(run: PreparedRun, latents: LatentCache, tokenizer: Tokenizer) {
+  constructor(run: PreparedRun, latents: PosteriorCache, tokenizer: Tokenizer) {
     this.#run = run
     this.#latents = latents
     this.#tokenizer = tokenizer
@@ -34,9 +34,10 @@ export class Draws {
 
   /** A batch of training, and the stream that its dropout is drawn from. */
   async training(pictures: PictureBatch, at: Moment): Promise<{ batch: LoraBatch; random: PythonRandom }> {
-    const { seed, settings, args, schedule } = this.#run
+    const { seed, settings, args, schedule, model } = this.#run
+    const { scaleFactor } = model.config
     const random = pythonRandom((BigInt(seed) << 64n) | (BigInt(at.step) << 16n) | BigInt(at.part))
-    const normal = normalStream('nv', keyOf(seed, at.step, at.part))
+    const normal = normalStream('nv', streamKey(seed, at.step, at.part))
     const posteriors: Posterior[] = []
     const texts: string[] = []
     for (const picture of pictures) {
@@ -63,7 +64,7 @@ export class Draws {
       )
     }
     const isFrozen = args.cache_latents || args.cache_latents_to_disk
-    const latents = this.#sampled(posteriors, (i) =>
+    const latents = sampledLatents(posteriors, scaleFactor, (i) =>
       isFrozen
         ? normalStream('nv', frozenKey(seed, pictures[i]!.path))(posteriors[i]!.mean.shape)
         : normal(posteriors[i]!.mean.shape),
@@ -76,11 +77,12 @@ export class Draws {
 
   /** A batch to judge by: pictures as they are, at one timestep, with noise that is always the same. */
   async validation(pictures: PictureBatch, timestep: number, number: number): Promise<LoraBatch> {
-    const { seed } = this.#run
-    const normal = normalStream('nv', keyOf(this.#run.args.validation_seed ?? seed, number, timestep))
+    const { seed, model } = this.#run
+    const { scaleFactor } = model.config
+    const normal = normalStream('nv', streamKey(this.#run.args.validation_seed ?? seed, number, timestep))
     const posteriors: Posterior[] = []
     for (const picture of pictures) posteriors.push(await this.#latents.get(picture, false))
-    const latents = this.#sampled(posteriors, (i) => zeros(posteriors[i]!.mean.shape))
+    const latents = sampledLatents(posteriors, scaleFactor, (i) => zeros(posteriors[i]!.mean.shape))
     const texts = pictures.map(({ caption }) => caption.split('\n')[0]!)
     const noise = normal(latents.shape)
     return this.#batch({
@@ -108,18 +110,6 @@ export class Draws {
       tokens: captions.map(({ tokens }) => tokens),
       ...(isWeighted && { tokenWeights: captions.map(({ weights }) => weights) }),
     }
-  }
-
-  #sampled(posteriors: readonly Posterior[], noiseOf: (i: number) => Tensor): Tensor {
-    const { scaleFactor } = this.#run.model.config
-    const shape = [posteriors.length, ...posteriors[0]!.mean.shape]
-    const size = posteriors[0]!.mean.data.length
-    const data = new Float32Array(posteriors.length * size)
-    for (const [i, { mean, deviation }] of posteriors.entries()) {
-      const noise = noiseOf(i).data
-      for (let k = 0; k < size; k++) data[i * size + k] = scaleFactor * (mean.data[k]! + deviation.data[k]! * noise[k]!)
-    }
-    return { shape, data }
   }
 
   #batch(
@@ -178,15 +168,4 @@ function turnHues(rgb: Uint8Array, degrees: number): void {
       rgb[i + c] = Math.round(high - range * Math.max(0, Math.min(k, 4 - k, 1)))
     }
   }
-}
-
-/** A stream of its own for each part of each step. */
-function keyOf(seed: number, step: number, part: number): bigint {
-  return (BigInt(seed) << 48n) | (BigInt(step) << 16n) | BigInt(part)
-}
-
-/** A stream of its own for each picture, the same all through a run. */
-function frozenKey(seed: number, path: string): bigint {
-  const digest = createHash('sha256').update(`${seed} ${path}`).digest()
-  return digest.readBigUInt64LE()
 }

@@ -1,12 +1,13 @@
 import { type Dim, mulDims, symbol } from '../../graph/dim.ts'
 import { grad } from '../../graph/grad.ts'
-import { abs, add, concat, constant, mul, reduceMean, reduceSum, reshape, slice, sqrt, sub } from '../../graph/ops.ts'
+import { abs, add, concat, constant, mul, reshape, slice, sqrt, sub } from '../../graph/ops.ts'
 import { simplify } from '../../graph/simplify.ts'
 import { Graph, type Value } from '../../graph/value.ts'
 import { clipText } from '../../models/clipText.ts'
 import type { ModelConfig, TextConfig } from '../../models/configs.ts'
 import { unet } from '../../models/unet.ts'
 import { Scope, type WeightSource } from '../../nn/scope.ts'
+import { weighedLoss } from '../weighedLoss.ts'
 import { attachNetwork } from './attach.ts'
 import type { TrainedModule } from './network.ts'
 
@@ -73,11 +74,7 @@ export function loraGraph(options: LoraGraphOptions, { batch, height, width }: B
   const prediction = unet(root.at('model.diffusion_model'), { latent: noisy, timesteps, context }, config.unet)
 
   const each = elementErrors(prediction, graph.input('target', prediction.shape), options.loss)
-  const masked = options.isMasked ? mul(each, graph.input('mask', [batch, 1, height, width])) : each
-  const errors = reshape(reduceMean(masked, [1, 2, 3]), [batch])
-  const loss = reshape(reduceSum(mul(errors, graph.input('weights', [batch])), [0]), [])
-  graph.output('loss', loss)
-  graph.output('errors', errors)
+  const loss = weighedLoss(each, options.isMasked)
   if (isForwardOnly) return simplify(graph)
   const learnt = [...network.inputs].filter(([name]) => learns(name))
   const gradients = grad(

@@ -1,22 +1,5 @@
-/** A parameter of kohya's trainer: how its value is read, what it is unless given, and why it may have no effect here. */
-interface Parameter<Kind extends string, Fallback> {
-  readonly kind: Kind
-  readonly fallback: Fallback
-  /** Set where the parameter is accepted and changes nothing: the reason, which is told once. */
-  readonly inert?: string
-}
-
-const of =
-  <const Kind extends string>(kind: Kind) =>
-  <Fallback>(fallback: Fallback): Parameter<Kind, Fallback> => ({ kind, fallback })
-
-const [text, number, whole, list] = [of('text'), of('number'), of('whole'), of('list')]
-const none = undefined
-const flag: Parameter<'flag', boolean> = { kind: 'flag', fallback: false }
-
-function inert(reason: string, kind: 'text' | 'flag' | 'list' = 'text'): Parameter<typeof kind, undefined> {
-  return { kind, fallback: undefined, inert: reason }
-}
+import { flag, inert, list, none, number, text, whole } from '../parameterKinds.ts'
+import type { Parameter } from '../readParameters.ts'
 
 const speed = 'the way to compute is chosen here by the machine'
 const attention = "attention's scores are never kept here"
@@ -209,7 +192,7 @@ export const parameters = {
   max_validation_steps: whole(none as number | undefined),
   /** Not kohya's: validations without a better loss after which a run ends. */
   early_stop_patience: whole(none as number | undefined),
-} as const satisfies Readonly<Record<string, Parameter<string, unknown>>>
+} as const satisfies Readonly<Record<string, Parameter>>
 
 type Parameters = typeof parameters
 

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { isFixedCaption } from '../../dataset/captions.ts'
 import { withZeroTerminalSnr } from '../../diffusion/betas.ts'
@@ -11,12 +10,12 @@ import { mergeNetworks } from '../../lora/merge.ts'
 import { mergePlan } from '../../lora/mergePlan.ts'
 import { openNetwork } from '../../lora/network.ts'
 import type { Model } from '../../pipeline/model.ts'
-import type { FileIdentity } from '../../pipeline/recipe.ts'
 import type { Studio } from '../../pipeline/studio.ts'
 import { compile } from '../../runtime/compile.ts'
 import { sizeOf } from '../../tensor/shape.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { lrSchedule } from '../lrSchedule.ts'
+import { refuseInpainting, trainingFiles } from '../trainingBase.ts'
 import type { ReadArguments } from './arguments.ts'
 import { batchCount, readTrainingData, type TrainingData } from './data.ts'
 import { type DatasetSettings, datasetSettings } from './datasets.ts'
@@ -173,24 +172,8 @@ function openBase(args: Arguments, studio: Studio, folder: string): Model {
       { field },
     )
   }
-  const fileAt = (path: string): FileIdentity | undefined =>
-    existsSync(resolve(folder, path))
-      ? { name: basename(path).replace(/\.\w+$/, ''), path: resolve(folder, path), hash: undefined }
-      : undefined
-  const checkpoint = fileAt(named) ?? studio.library.checkpoint(named, field).identity
-  const entry = { path: checkpoint.path, stem: checkpoint.name, relativePath: checkpoint.name }
-  const vaePath = args.vae ? (fileAt(args.vae)?.path ?? studio.library.vae(args.vae, entry, true, 'vae')) : undefined
-  const model = studio.model({
-    checkpoint,
-    vae: vaePath === undefined ? undefined : { name: basename(vaePath), path: vaePath, hash: undefined },
-  })
-  if (model.config.unet.inChannels !== model.config.unet.outChannels) {
-    throw new StudioError(
-      'unsupported',
-      `${field}: ${checkpoint.name} is an inpainting model, which needs masks to learn from; expected a plain one`,
-      { field },
-    )
-  }
+  const model = studio.model(trainingFiles({ checkpoint: named, vae: args.vae }, field, { studio, folder }))
+  refuseInpainting(model, field)
   return model
 }
 

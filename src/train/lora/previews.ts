@@ -1,14 +1,14 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { basename, join, resolve } from 'node:path'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { StudioError } from '../../errors.ts'
 import { replaceFile } from '../../files/replaceFile.ts'
 import type { WeightEntry } from '../../files/weights.ts'
 import { writeSafetensors } from '../../files/writeSafetensors.ts'
 import { encodePng } from '../../image/encode.ts'
 import { generate } from '../../pipeline/generate.ts'
-import { openStudio, type Studio, type StudioSettings } from '../../pipeline/studio.ts'
+import type { StudioSettings } from '../../pipeline/studio.ts'
 import { recipeFromRequest } from '../../pipeline/wire/recipeFromRequest.ts'
+import { type LoneStudio, openAlone } from '../loneStudio.ts'
 import type { PreparedRun } from './prepare.ts'
 import { type SamplePrompt, samplePrompts } from './samplePrompts.ts'
 
@@ -74,7 +74,7 @@ class PreviewStudio implements Previews {
   readonly #target: string
   readonly #prompts: readonly SamplePrompt[]
   readonly #settings: StudioSettings
-  #open: { folder: string; studio: Studio } | undefined
+  #open: LoneStudio | undefined
 
   constructor(run: PreparedRun, target: string, prompts: readonly SamplePrompt[], settings: StudioSettings) {
     this.#run = run
@@ -85,7 +85,7 @@ class PreviewStudio implements Previews {
 
   async *draw(network: readonly WeightEntry[], moment: string): AsyncGenerator<string> {
     if (this.#prompts.length === 0) return
-    this.#open ??= this.#opened()
+    this.#open ??= openAlone(this.#run.base, this.#settings)
     const { folder, studio } = this.#open
     const name = `preview-${moment}`
     const file = join(folder, 'models', 'Lora', `${name}.safetensors`)
@@ -122,27 +122,7 @@ class PreviewStudio implements Previews {
   }
 
   async dispose(): Promise<void> {
-    if (!this.#open) return
-    await this.#open.studio.close()
-    rmSync(this.#open.folder, { recursive: true, force: true })
+    await this.#open?.dispose()
     this.#open = undefined
-  }
-
-  #opened(): { folder: string; studio: Studio } {
-    const folder = mkdtempSync(join(tmpdir(), 'athanor-preview-'))
-    const { checkpoint, vae } = this.#run.base
-    for (const part of ['Stable-diffusion', 'Lora', 'VAE']) mkdirSync(join(folder, 'models', part), { recursive: true })
-    symlinkSync(resolve(checkpoint.path), join(folder, 'models', 'Stable-diffusion', basename(checkpoint.path)))
-    const yaml = checkpoint.path.replace(/\.\w+$/, '.yaml')
-    if (existsSync(yaml)) symlinkSync(resolve(yaml), join(folder, 'models', 'Stable-diffusion', basename(yaml)))
-    if (vae) {
-      // A VAE beside the checkpoint and named like it is the one that is used.
-      const name = basename(checkpoint.path).replace(/\.\w+$/, '')
-      symlinkSync(
-        resolve(vae.path),
-        join(folder, 'models', 'Stable-diffusion', `${name}.vae${vae.path.slice(vae.path.lastIndexOf('.'))}`),
-      )
-    }
-    return { folder, studio: openStudio(folder, this.#settings) }
   }
 }

@@ -3,14 +3,15 @@ import { join, resolve } from 'node:path'
 import { StudioError } from '../../errors.ts'
 import type { Studio } from '../../pipeline/studio.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
+import { epochBatches } from '../batches.ts'
 import { openEventFile } from '../log/eventFile.ts'
 import { openStepLog } from '../log/stepLog.ts'
 import { lrSchedule } from '../lrSchedule.ts'
+import { PosteriorCache } from '../posteriorCache.ts'
 import { type Task, type TrainingState, train } from '../trainer.ts'
-import { epochBatches, type PictureBatch, validationBatches } from './data.ts'
+import { type PictureBatch, validationBatches } from './data.ts'
 import { Draws } from './draws.ts'
 import { type RunHashes, trainingFacts } from './facts.ts'
-import { LatentCache } from './latents.ts'
 import { Learner } from './learner.ts'
 import { LossMean } from './lossMean.ts'
 import type { TrainingFacts } from './metadata.ts'
@@ -87,7 +88,7 @@ class Training {
   readonly #groups: readonly RateGroup[]
   readonly #sessions: StepSessions
   readonly #learner: Learner
-  readonly #latents: LatentCache
+  readonly #latents: PosteriorCache
   readonly #draws: Draws
   readonly #state: TrainingState
   readonly #network: Map<string, Tensor>
@@ -122,7 +123,7 @@ class Training {
           }
         : undefined,
     })
-    this.#latents = new LatentCache({
+    this.#latents = new PosteriorCache({
       config: model.config,
       weights: model.weights,
       vaeHash: hashes.vae,

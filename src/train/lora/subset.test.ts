@@ -7,11 +7,11 @@ import { openWeights } from '../../files/openWeights.ts'
 import { encodePng } from '../../image/encode.ts'
 import { picture } from '../../image/picture.ts'
 import { detectModel } from '../../models/detect.ts'
+import type { Given } from '../given.ts'
+import { PosteriorCache } from '../posteriorCache.ts'
 import { readArguments } from './arguments.ts'
 import { readTrainingData } from './data.ts'
 import { datasetSettings } from './datasets.ts'
-import type { Given } from './given.ts'
-import { LatentCache } from './latents.ts'
 
 const recordings = fileURLToPath(new URL('../../../test/golden-training/dataset/train/3_foo style/', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'athanor-subset-'))
@@ -39,7 +39,7 @@ test('what a mask of the same name shows in red is what a point counts, and a mi
   const { config, weights } = detectModel(
     openWeights(fileURLToPath(new URL('../../../test/golden/models/tiny-sd1.safetensors', import.meta.url))),
   )
-  const cache = new LatentCache({ config, weights, vaeHash: '', folder: undefined, threads: 1 })
+  const cache = new PosteriorCache({ config, weights, vaeHash: '', folder: undefined, threads: 1 })
   const rows = async (isFlipped: boolean) => {
     const { data } = (await cache.get(datasets[0]!.train[0]!, isFlipped)).alpha!
     return Array.from({ length: 16 }, (_, y) => [...data.subarray(16 * y, 16 * y + 16)])

@@ -1,21 +1,30 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { framed, type Resizing } from '../../dataset/framing.ts'
-import { StudioError } from '../../errors.ts'
-import { openWeights } from '../../files/openWeights.ts'
-import { readWeight } from '../../files/readWeight.ts'
-import type { WeightEntry } from '../../files/weights.ts'
-import { writeSafetensors } from '../../files/writeSafetensors.ts'
-import { decodePicture } from '../../image/decode.ts'
-import { toPixels } from '../../image/pixels.ts'
-import type { ModelConfig } from '../../models/configs.ts'
-import { encoderGraph } from '../../models/graphs.ts'
-import { compile } from '../../runtime/compile.ts'
-import type { Session } from '../../runtime/session.ts'
-import type { Tensor } from '../../tensor/tensor.ts'
-import { entryOf } from '../checkpoint.ts'
-import type { DataPicture } from './subset.ts'
+import type { BucketPlace } from '../dataset/buckets.ts'
+import { framed, type Resizing } from '../dataset/framing.ts'
+import { StudioError } from '../errors.ts'
+import { openWeights } from '../files/openWeights.ts'
+import { readWeight } from '../files/readWeight.ts'
+import type { WeightEntry } from '../files/weights.ts'
+import { writeSafetensors } from '../files/writeSafetensors.ts'
+import { decodePicture } from '../image/decode.ts'
+import { toPixels } from '../image/pixels.ts'
+import type { ModelConfig } from '../models/configs.ts'
+import { encoderGraph } from '../models/graphs.ts'
+import { compile } from '../runtime/compile.ts'
+import type { Session } from '../runtime/session.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { entryOf } from './checkpoint.ts'
+
+/** A file of a picture, and how it becomes what is encoded. */
+export interface PlacedPicture {
+  readonly path: string
+  /** A picture whose red says what each pixel counts. */
+  readonly mask: string | undefined
+  readonly place: BucketPlace
+  readonly subset: { readonly resizing: Resizing; readonly isRandomlyCropped: boolean }
+}
 
 /** What the autoencoder makes of a picture: where its latent is likely, not scaled. */
 export interface Posterior {
@@ -27,7 +36,7 @@ export interface Posterior {
 }
 
 /** Encodes pictures, each once, and keeps what it found in memory and, if wanted, on the disk. */
-export class LatentCache {
+export class PosteriorCache {
   readonly #config: ModelConfig
   readonly #weights: ReadonlyMap<string, WeightEntry>
   readonly #vaeHash: string
@@ -53,7 +62,7 @@ export class LatentCache {
   }
 
   /** The posterior of a picture in its bucket. */
-  async get(picture: DataPicture, isFlipped: boolean): Promise<Posterior> {
+  async get(picture: PlacedPicture, isFlipped: boolean): Promise<Posterior> {
     const key = this.#keyOf(picture, isFlipped)
     const known = this.#known.get(key) ?? this.#stored(key) ?? (await this.#encode(picture, isFlipped, key))
     this.#known.set(key, known)
@@ -62,7 +71,7 @@ export class LatentCache {
 
   /** The posterior of a picture cut out at random, which nobody keeps. */
   async fresh(
-    picture: DataPicture,
+    picture: PlacedPicture,
     isFlipped: boolean,
     random: () => number,
     recolor?: (rgb: Uint8Array) => void,
@@ -78,7 +87,7 @@ export class LatentCache {
     this.#session = undefined
   }
 
-  #keyOf({ path, mask, place, subset }: DataPicture, isFlipped: boolean): string {
+  #keyOf({ path, mask, place, subset }: PlacedPicture, isFlipped: boolean): string {
     const size = `${place.bucket.join('x')}-${place.resized.join('x')}`
     const masked = mask === undefined ? '' : `-${this.#hashOf(mask).slice(0, 16)}`
     return `${this.#hashOf(path).slice(0, 32)}-${this.#vaeHash.slice(0, 16)}-${size}-${subset.resizing ?? 'auto'}${masked}${isFlipped ? '-flipped' : ''}`
@@ -104,7 +113,7 @@ export class LatentCache {
     }
   }
 
-  async #encode(picture: DataPicture, isFlipped: boolean, key: string): Promise<Posterior> {
+  async #encode(picture: PlacedPicture, isFlipped: boolean, key: string): Promise<Posterior> {
     const { picture: rgb, alpha } = await this.#framed(picture, isFlipped, 'center')
     const posterior = await this.#posterior(picture.path, rgb, alpha)
     if (this.#folder !== undefined) {
@@ -118,7 +127,7 @@ export class LatentCache {
   }
 
   /** A picture cut to its bucket, and its mask in the same way. */
-  async #framed({ path, mask, place, subset }: DataPicture, isFlipped: boolean, at: 'center' | (() => number)) {
+  async #framed({ path, mask, place, subset }: PlacedPicture, isFlipped: boolean, at: 'center' | (() => number)) {
     // The offsets to the side and down, drawn once for both.
     const offsets = at === 'center' ? [] : [at(), at()]
     const cut = async (file: string, resizing: Resizing) => {
