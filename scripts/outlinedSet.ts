@@ -19,7 +19,9 @@ if (drawings === undefined || subjects === undefined || folder === undefined) {
 }
 mkdirSync(folder, { recursive: true })
 const store = openPictureStore<EmojiRow>(drawings)
-for (const slug of readFileSync(subjects, 'utf8').split('\n').filter((line) => line !== '')) {
+for (const slug of readFileSync(subjects, 'utf8')
+  .split('\n')
+  .filter((line) => line !== '')) {
   const number = store.rows.findIndex((row) => row.slug === slug && splitOf(row) === 'other-style')
   if (number < 0) throw new Error(`no drawing of the style that was kept apart is called ${slug}`)
   writeFileSync(join(folder, `${slug}.png`), await encodePng(onGround(store.read(number), whiteGround)))
