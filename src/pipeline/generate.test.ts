@@ -549,7 +549,7 @@ describe('saving', () => {
     const recipe = await recipeFromRequest({ ...small, ...body }, 'txt2img', own)
     const { images } = await run(recipe, {}, own)
     const paths: string[] = []
-    for (const image of images) paths.push((await saveImage(own, recipe, image)).path)
+    for (const image of images) paths.push(await saveImage(own, recipe, image))
     const grid = await saveGrid(own, recipe, images)
     await own.close()
     return { folder, paths, grid, images }
@@ -629,7 +629,7 @@ describe('saving', () => {
     const recipe = await recipeOf({})
     const { images } = await run(recipe)
     const folder = join(data.path, 'own')
-    const { path } = await saveImage(studio, recipe, images[0]!, { folder, subfolder: '', format: 'webp' })
+    const path = await saveImage(studio, recipe, images[0]!, { folder, subfolder: '', format: 'webp' })
     expect(path).toBe(join(folder, '00000-7.webp'))
     expect(readdirSync(folder)).toEqual(['00000-7.webp'])
     expect(existsSync(join(data.path, 'outputs'))).toBe(false)
