@@ -175,7 +175,7 @@ interface SavedImage {
 }
 
 async function save(studio: Studio, recipe: Recipe, image: GeneratedImage, saving: Saving): Promise<SavedImage> {
-  const { path } = await saveImage(studio, recipe, image, saving)
+  const path = await saveImage(studio, recipe, image, saving)
   const { width, height } = image.picture
   return { path, seed: recipe.images[image.index]!.seed, width, height, infotext: image.infotext }
 }

@@ -3596,6 +3596,12 @@ export interface components {
             /** @description The picture as PNG, as long as the job is remembered */
             url: string;
             firstPassUrl: string | null;
+            /** @description What the options return_mask and return_mask_composite add to an inpainted picture, as PNG */
+            byProducts: {
+                /** @enum {unknown} */
+                kind: "mask" | "mask composite";
+                url: string;
+            }[];
             imageId: string | null;
         };
         Job: {

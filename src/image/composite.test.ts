@@ -7,7 +7,7 @@ import { alphaComposite, mixed } from './composite.ts'
 import { fillMasked } from './fillMasked.ts'
 import { gaussianBlur } from './gaussianBlur.ts'
 import { fromLab, toLab } from './lab.ts'
-import { overlayOf, withOverlay } from './overlay.ts'
+import { cutOut, overlayOf, uncropped, withOverlay } from './overlay.ts'
 import { type Channels, crop, filled, invert, type Picture, picture } from './picture.ts'
 import { pillowBlur } from './pillowBlur.ts'
 import { fitPicture } from './resizeMode.ts'
@@ -81,12 +81,24 @@ test('an overlay gives back what its mask did not cover', () => {
   }
 })
 
-test('an overlay with a box shows the inpainted picture only inside it', () => {
+test('a picture of a part shows only inside its box', () => {
   const box = { left: 4, top: 5, right: 12, bottom: 13 }
   const everything = filled(1, width, height, [255])
-  const result = withOverlay(filled(3, 16, 16, [200, 0, 0]), overlayOf(rgb, everything), box)
+  const result = withOverlay(uncropped(filled(3, 16, 16, [200, 0, 0]), width, height, box), overlayOf(rgb, everything))
   expect(crop(result, box)).toEqual(filled(3, 8, 8, [200, 0, 0]))
   expect(result.data.slice(0, 3)).toEqual(Uint8Array.of(0, 0, 0))
+})
+
+test('what a mask cuts out is the picture where it is white, clear and black where it is not', () => {
+  const steps = picture(1, 3, 1, Uint8Array.of(0, 51, 255))
+  // 51/255 is a fifth: 200 becomes 40 and is made 200 again.
+  expect([...cutOut(filled(3, 3, 1, [200, 100, 50]), steps).data]).toEqual([
+    ...[0, 0, 0, 0],
+    ...[200, 100, 50, 51],
+    ...[200, 100, 50, 255],
+  ])
+  const part = uncropped(filled(3, 1, 1, [9, 8, 7]), 3, 1, { left: 1, top: 0, right: 2, bottom: 1 })
+  expect([...cutOut(part, filled(1, 3, 1, [255])).data]).toEqual([...[0, 0, 0, 0], ...[9, 8, 7, 255], ...[0, 0, 0, 0]])
 })
 
 test('compositing an opaque picture hides, a clear one shows, what lies below', () => {

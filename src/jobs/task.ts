@@ -1,7 +1,7 @@
 import type { Rgb8 } from '../image/picture.ts'
 import type { Facts } from '../pipeline/infotext.ts'
 import type { Postprocessing } from '../pipeline/postprocess.ts'
-import type { Recipe } from '../pipeline/recipe.ts'
+import type { ByProductKind, Recipe } from '../pipeline/recipe.ts'
 import type { GenerationInfo } from '../pipeline/wire/info.ts'
 import type { Endpoint } from '../pipeline/wire/request.ts'
 import type { PictureTask } from '../scripts/painter.ts'
@@ -97,8 +97,21 @@ export interface MadePicture {
   readonly file: string
   /** The picture before it was enlarged, where that was to be kept. */
   readonly firstPassFile: string | undefined
+  /** What follows an inpainted picture in the answer, in order; pictures of old journals do not say. */
+  readonly byProducts?: readonly MadeByProduct[]
   /** Where it was saved for good, as an absolute path on the machine that saves. */
   readonly savedPath: string | undefined
+}
+
+/** A PNG that goes out beside a picture, without infotext. */
+export interface MadeByProduct {
+  readonly kind: ByProductKind
+  readonly file: string
+}
+
+/** Every file of a picture, by name: itself, and what was kept beside it. */
+export function filesOf({ file, firstPassFile, byProducts = [] }: MadePicture): string[] {
+  return [file, ...(firstPassFile === undefined ? [] : [firstPassFile]), ...byProducts.map((each) => each.file)]
 }
 
 /** The checkpoint that a task needs in memory: jobs go to whoever holds it already. */

@@ -549,7 +549,7 @@ describe('saving', () => {
     const recipe = await recipeFromRequest({ ...small, ...body }, 'txt2img', own)
     const { images } = await run(recipe, {}, own)
     const paths: string[] = []
-    for (const image of images) paths.push((await saveImage(own, recipe, image)).path)
+    for (const image of images) paths.push(await saveImage(own, recipe, image))
     const grid = await saveGrid(own, recipe, images)
     await own.close()
     return { folder, paths, grid, images }
@@ -625,11 +625,29 @@ describe('saving', () => {
     expect(existsSync(join(data.path, 'outputs'))).toBe(false)
   })
 
+  test('puts the mask beside its picture where it is to be saved, and answers the picture’s path', async () => {
+    const recipe = await recipeOf(
+      {
+        ...{ init_images: [base64('init128.png')], mask: base64('mask128.png'), inpaint_full_res: false, steps: 1 },
+        override_settings: { save_mask: true, return_mask_composite: true },
+      },
+      'img2img',
+    )
+    const { images } = await run(recipe)
+    const folder = join(data.path, 'masked')
+    const path = await saveImage(studio, recipe, images[0]!, { folder, subfolder: '' })
+    expect(path).toBe(join(folder, '00000-7.png'))
+    expect(readdirSync(folder).sort()).toEqual(['00000-7.png', '00001-7-mask.png'])
+    const bytes = readFileSync(join(folder, '00001-7-mask.png'))
+    expect(await decodePicture(bytes)).toEqual(images[0]!.byProducts[0]!.picture)
+    expect((await readInfotext(bytes)).infotext).toBe(images[0]!.infotext)
+  })
+
   test('into a folder of one’s own leaves nothing else behind', async () => {
     const recipe = await recipeOf({})
     const { images } = await run(recipe)
     const folder = join(data.path, 'own')
-    const { path } = await saveImage(studio, recipe, images[0]!, { folder, subfolder: '', format: 'webp' })
+    const path = await saveImage(studio, recipe, images[0]!, { folder, subfolder: '', format: 'webp' })
     expect(path).toBe(join(folder, '00000-7.webp'))
     expect(readdirSync(folder)).toEqual(['00000-7.webp'])
     expect(existsSync(join(data.path, 'outputs'))).toBe(false)

@@ -7,7 +7,7 @@ import { sampleBatch } from './batch.ts'
 import { batchesOf } from './batches.ts'
 import { readEmbeddings } from './embeddingFile.ts'
 import { hiresFacts, softInpaintingFacts } from './facts.ts'
-import { finishPictures } from './finish.ts'
+import { type ByProduct, finishPictures } from './finish.ts'
 import { type Fact, type Facts, type Framing, infotextOf } from './infotext.ts'
 import { type StartState, startFrom } from './initLatent.ts'
 import { checkCancelled, type Job, type SkipRequest } from './job.ts'
@@ -32,6 +32,8 @@ export interface GeneratedImage {
   readonly infotext: string
   /** The picture before it was enlarged, where that was to be kept. */
   readonly firstPass: Rgb8 | undefined
+  /** What goes out beside an inpainted picture, in order. */
+  readonly byProducts: readonly ByProduct[]
   /** When its job began. */
   readonly jobTime: Date
 }
@@ -90,14 +92,14 @@ export async function* generate(
     const { decoder } = recipe.coding
     if (decoder) facts.set('VAE Decoder', decoder.method)
     const decoded = await sampled.vae.decode(sampled.latent)
-    const pictures = finishPictures(recipe, start, sampled, batch.offset, fromPixels(decoded))
+    const finished = finishPictures(recipe, start, sampled, batch.offset, fromPixels(decoded))
     const firstPasses = sampled.firstPass && fromPixels(sampled.firstPass)
     // Hashing a checkpoint that is new takes seconds, and nobody wants to know before the first picture is done.
     framing ??= await framingOf(job)
-    for (const [i, picture] of pictures.entries()) {
+    for (const [i, { picture, byProducts }] of finished.entries()) {
       const index = batch.first + i
       const infotext = infotextOf(recipe, index, framing)
-      const image = { index, picture, infotext, firstPass: firstPasses?.[i], jobTime }
+      const image = { index, picture, infotext, firstPass: firstPasses?.[i], byProducts, jobTime }
       images.push(image)
       yield { kind: 'image', image }
     }

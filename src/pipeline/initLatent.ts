@@ -2,8 +2,7 @@ import { flatten } from '../image/channels.ts'
 import { fillMasked } from '../image/fillMasked.ts'
 import { interpolate } from '../image/interpolate.ts'
 import { latentMask, type PreparedMask, prepareMask } from '../image/mask.ts'
-import { overlayOf } from '../image/overlay.ts'
-import { type Box, crop, invert, type L8, type Rgb8, type Rgba8 } from '../image/picture.ts'
+import { type Box, crop, invert, type L8, type Rgb8 } from '../image/picture.ts'
 import { toPixels } from '../image/pixels.ts'
 import { maskLike, placed, type ResizeMode, scaledSize } from '../image/resizeMode.ts'
 import { combine } from '../tensor/combine.ts'
@@ -29,9 +28,9 @@ export interface MaskedState {
   readonly prepared: PreparedMask
   /** [h, w] in 0…1: 1 where to paint. */
   readonly latentMask: Tensor
-  /** What is laid over each result. */
-  readonly overlays: readonly Rgba8[]
-  /** The pictures the overlays were cut from. */
+  /** The masks by which overlays are cut, each of its original's size. */
+  readonly overlayMasks: readonly L8[]
+  /** The pictures the overlays are cut from. */
   readonly originals: readonly Rgb8[]
 }
 
@@ -85,10 +84,7 @@ export async function startFrom(
     masked: {
       prepared,
       latentMask: painted,
-      overlays: eachOf(
-        sized.map((source, i) => overlayOf(source, overlayMasks[i]!)),
-        batchSize,
-      ),
+      overlayMasks: eachOf(overlayMasks, batchSize),
       originals: eachOf(sized, batchSize),
     },
     colors,

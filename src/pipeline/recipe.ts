@@ -207,6 +207,19 @@ export interface Mask {
   /** Outside the mask the picture is the original, pixel by pixel. */
   readonly overlay: boolean
   readonly soft: SoftInpainting | undefined
+  /** What goes out beside each picture, in this order; recipes of old journals do not say. */
+  readonly byProducts?: readonly ByProductWish[]
+}
+
+/** Beside a picture: the mask its overlay was cut with, and what was painted, cut out by that mask. */
+export type ByProductKind = 'mask' | 'mask composite'
+
+export interface ByProductWish {
+  readonly kind: ByProductKind
+  /** It follows its picture in what a job answers. */
+  readonly isReturned: boolean
+  /** It is saved beside its picture, where that is saved. */
+  readonly isSaved: boolean
 }
 
 export type MaskedContent = 'fill' | 'original' | 'latent noise' | 'latent nothing'

@@ -8,33 +8,58 @@ import { pythonFloat } from '../image/pythonFloat.ts'
 import { saveNumbered, saveWhole, sharingCopy } from '../image/save.ts'
 import type { FilePlace } from './filing.ts'
 import type { GeneratedImage } from './generate.ts'
-import type { Recipe } from './recipe.ts'
+import type { ByProductKind, Recipe } from './recipe.ts'
 import type { Studio } from './studio.ts'
 
 /** How a picture is saved where it is not as the recipe says. */
 export type Saving = Partial<FilePlace>
 
-const firstPassSuffix = '-before-highres-fix'
+/** Which picture of a `GeneratedImage`. */
+export type ImagePart = 'picture' | 'first pass' | ByProductKind
 
-/** What was written for one picture. */
-export interface SavedImage {
-  readonly path: string
-  /** The picture before it was enlarged, where it was kept. */
-  readonly firstPassPath: string | undefined
+/** What their files' names end in. */
+const suffixes: Readonly<Record<ImagePart, string>> = {
+  picture: '',
+  'first pass': '-before-highres-fix',
+  mask: '-mask',
+  'mask composite': '-mask-composite',
 }
 
-/** Writes a picture with its infotext, under the next free number and a name after the recipe's pattern. */
+/** What of an image is saved where it is, in the order of the files' numbers. */
+export function savedParts({ firstPass, byProducts }: GeneratedImage): readonly ImagePart[] {
+  const beside = byProducts.flatMap(({ kind, isSaved }) => (isSaved ? [kind] : []))
+  return [...(firstPass ? (['first pass'] as const) : []), 'picture', ...beside]
+}
+
+/**
+ * Writes a picture with its infotext, under the next free number and a name after the recipe's pattern, with what is
+ * saved beside it; the answer is the path of the picture itself.
+ */
 export async function saveImage(
   studio: Studio,
   recipe: Recipe,
   image: GeneratedImage,
   saving: Saving = {},
-): Promise<SavedImage> {
-  const { pictures } = recipe.filing
-  const save = (picture: Picture, suffix: string) =>
-    savePicture({ studio, recipe, image, place: { ...pictures, ...saving }, basename: '', suffix }, picture)
-  const firstPassPath = image.firstPass && (await save(image.firstPass, firstPassSuffix))
-  return { path: await save(image.picture, ''), firstPassPath }
+): Promise<string> {
+  const place = { ...recipe.filing.pictures, ...saving }
+  let path = ''
+  for (const part of savedParts(image)) {
+    const to = { studio, recipe, image, place, basename: '', suffix: suffixes[part] }
+    const written = await savePicture(to, partOf(image, part))
+    if (part === 'picture') path = written
+  }
+  return path
+}
+
+function partOf({ picture, firstPass, byProducts }: GeneratedImage, part: ImagePart): Picture {
+  const found =
+    part === 'picture'
+      ? picture
+      : part === 'first pass'
+        ? firstPass
+        : byProducts.find(({ kind }) => kind === part)?.picture
+  if (!found) throw new Error(`internal: no ${part} was kept`)
+  return found
 }
 
 /** Keeps the pictures that a job starts from, where its options say so, each under the hash that infotexts tell. */
@@ -114,18 +139,15 @@ interface Destination {
   readonly suffix: string
 }
 
-/** A picture of a job, or what it was before it was enlarged, encoded and named as its recipe says. */
+/** A picture of a job, or one that is saved beside it, encoded and named as its recipe says. */
 export function pictureFile(
   studio: SavingStudio,
   recipe: Recipe,
   image: GeneratedImage,
-  which: 'picture' | 'first pass',
+  part: ImagePart,
 ): Promise<PictureFile> {
-  const isFirst = which === 'first pass'
-  const suffix = isFirst ? firstPassSuffix : ''
-  const picture = isFirst ? image.firstPass : image.picture
-  if (!picture) throw new Error('internal: a first pass that was not kept')
-  return fileOf({ studio, recipe, image, place: recipe.filing.pictures, basename: '', suffix }, picture)
+  const place = recipe.filing.pictures
+  return fileOf({ studio, recipe, image, place, basename: '', suffix: suffixes[part] }, partOf(image, part))
 }
 
 /** A picture of several of a job's, encoded and named as its recipe says of grids: `<basename>-0012.png`. */

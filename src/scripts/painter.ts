@@ -10,7 +10,7 @@ import { type GenerationInfo, infoOf } from '../pipeline/wire/info.ts'
 import { type Options, overrideOptions } from '../pipeline/wire/options.ts'
 import { recipeFromRequest } from '../pipeline/wire/recipeFromRequest.ts'
 import { type CommonFields, type Endpoint, parseImg2Img, parseTxt2Img } from '../pipeline/wire/request.ts'
-import type { TaskProgress } from './processed.ts'
+import type { OutputPicture, TaskProgress } from './processed.ts'
 
 /** A request body as it came, A1111's field names. */
 export type Body = Readonly<Record<string, unknown>>
@@ -100,6 +100,16 @@ export class Painter {
     return this.options.enable_pnginfo ? infotext : undefined
   }
 
+  /** Pictures as they go out: each with its infotext, and beside it what is to follow it. */
+  outputs({ images }: Result): OutputPicture[] {
+    return images.flatMap(({ picture, infotext, byProducts }) => [
+      { picture, infotext: this.told(infotext) },
+      ...byProducts.flatMap(({ isReturned, picture: beside }) =>
+        isReturned ? [{ picture: beside, infotext: undefined }] : [],
+      ),
+    ])
+  }
+
   /** What a job tells of itself; `infotexts` where those of its pictures are not the ones that go out. */
   info(result: Result, infotexts?: readonly string[]): GenerationInfo {
     const { recipe, images, facts, usesInpaintingConditioning } = result
@@ -125,7 +135,7 @@ export class Painter {
   /** A picture that a script put together. */
   composed({ images: [image], recipe }: Result, picture: Rgb8, infotext: string): TaskProgress {
     if (!image) throw new Error('internal: a composition of nothing')
-    return { kind: 'picture', recipe, image: { ...image, picture, infotext, firstPass: undefined } }
+    return { kind: 'picture', recipe, image: { ...image, picture, infotext, firstPass: undefined, byProducts: [] } }
   }
 
   /** A grid of pictures, which are counted apart. */

@@ -7,7 +7,7 @@ import type { Tensor } from '../tensor/tensor.ts'
 /** A picture that goes out. */
 export interface OutputPicture {
   readonly picture: Picture
-  /** What its file says of itself; grids of scripts say nothing. */
+  /** What its file says of itself; grids of scripts and masks say nothing. */
   readonly infotext: string | undefined
 }
 

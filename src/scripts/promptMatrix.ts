@@ -45,21 +45,18 @@ async function* run(painter: Painter, given: readonly unknown[]): AsyncGenerator
   }))
   const recipe = await painter.recipe({}, pictures)
   const result = yield* painter.paint(recipe)
-  const outputs = result.images.map(({ picture, infotext }) => ({ picture, infotext: painter.told(infotext) }))
+  const outputs = painter.outputs(result)
+  const cells = result.images.map(({ picture }) => picture)
   const info = painter.info(result)
-  if (outputs.length < texts.length) return { pictures: outputs, info, notes: recipe.notes }
+  if (cells.length < texts.length) return { pictures: outputs, info, notes: recipe.notes }
 
   // Half of the optional parts, the odd one included, tell columns apart; the others tell rows.
   const across = parts.slice(1, 1 + Math.ceil((parts.length - 1) / 2))
   const down = parts.slice(1 + across.length)
-  const grid = pictureGrid(
-    outputs.map(({ picture }) => picture),
-    2 ** down.length,
-    painter.options.grid_background_color,
-  )
+  const grid = pictureGrid(cells, 2 ** down.length, painter.options.grid_background_color)
   const annotated = await annotatedGrid(grid, {
-    width: Math.max(...outputs.map(({ picture }) => picture.width)),
-    height: Math.max(...outputs.map(({ picture }) => picture.height)),
+    width: Math.max(...cells.map((cell) => cell.width)),
+    height: Math.max(...cells.map((cell) => cell.height)),
     columns: labels(across),
     rows: labels(down),
     margin,

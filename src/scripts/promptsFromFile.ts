@@ -8,7 +8,7 @@ import { drawnSeed } from '../pipeline/wire/images.ts'
 import type { GenerationInfo } from '../pipeline/wire/info.ts'
 import { checkbox, choice, readArguments, textbox } from './arguments.ts'
 import { type Body, type Painter, passesOf } from './painter.ts'
-import type { OutputPicture, Processed, TaskProgress } from './processed.ts'
+import type { Processed, TaskProgress } from './processed.ts'
 import type { Script } from './script.ts'
 import { shellWords } from './shellWords.ts'
 
@@ -60,9 +60,7 @@ async function* run(painter: Painter, given: readonly unknown[]): AsyncGenerator
   }
   const [first] = results
   if (!first) throw new StudioError('cancelled', 'interrupted before the first line')
-  const pictures = results.flatMap(({ images }): OutputPicture[] =>
-    images.map(({ picture, infotext }) => ({ picture, infotext: painter.told(infotext) })),
-  )
+  const pictures = results.flatMap((result) => painter.outputs(result))
   const info: GenerationInfo = {
     ...painter.info(first),
     prompt: fields.prompt,

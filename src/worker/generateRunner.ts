@@ -1,13 +1,12 @@
 import { encodePng } from '../image/encode.ts'
-import type { SavingPlan, StagedPicture } from '../jobs/crew.ts'
+import type { StagedPicture } from '../jobs/crew.ts'
 import type { GenerateTask, MadePicture } from '../jobs/task.ts'
 import { type GeneratedImage, generate, type Result } from '../pipeline/generate.ts'
-import { pictureFile } from '../pipeline/saveImage.ts'
 import type { Studio } from '../pipeline/studio.ts'
 import type { StepProgress } from '../pipeline/walk.ts'
 import { showPreview } from './preview.ts'
 import type { JobContext, Runner } from './runner.ts'
-import { stagePlan } from './stagePlan.ts'
+import { stageByProducts, stageSaving } from './stagePlan.ts'
 
 /** Makes the pictures of a recipe, each a file of the job as soon as it is there. */
 export function generateRunner(studio: Studio): Runner<'generate'> {
@@ -71,14 +70,6 @@ async function stageImage(
   const text = [['parameters', infotext]] as const
   const file = await stage(`${index}.png`, await encodePng(picture, { text }))
   const firstPassName = firstPass && (await stage(`${index}-first.png`, await encodePng(firstPass, { text })))
-
-  const saving: SavingPlan[] = []
-  if (isSaved) {
-    const plan = async (which: 'picture' | 'first pass', name: string) =>
-      saving.push(await stagePlan(await pictureFile(studio, recipe, image, which), name, which === 'picture', stage))
-    if (firstPass) await plan('first pass', `${index}-first-saved`)
-    await plan('picture', `${index}-saved`)
-  }
   return {
     index,
     width: picture.width,
@@ -87,7 +78,8 @@ async function stageImage(
     infotext,
     file,
     firstPassFile: firstPassName,
+    byProducts: await stageByProducts(image, index, stage),
     savedPath: undefined,
-    saving,
+    saving: isSaved ? await stageSaving(studio, recipe, image, index, stage) : [],
   }
 }

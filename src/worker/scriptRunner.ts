@@ -1,15 +1,15 @@
 import { encodePng } from '../image/encode.ts'
 import type { Picture } from '../image/picture.ts'
-import type { SavingPlan, StagedPicture } from '../jobs/crew.ts'
+import type { StagedPicture } from '../jobs/crew.ts'
 import type { MadePicture, ScriptTask } from '../jobs/task.ts'
-import { gridFile, pictureFile } from '../pipeline/saveImage.ts'
+import { gridFile } from '../pipeline/saveImage.ts'
 import type { Studio } from '../pipeline/studio.ts'
 import { overrideOptions } from '../pipeline/wire/options.ts'
 import { runScript } from '../scripts/index.ts'
 import type { OutputPicture, TaskGrid, TaskPicture, TaskStep } from '../scripts/processed.ts'
 import { showPreview } from './preview.ts'
 import type { JobContext, Runner } from './runner.ts'
-import { stagePlan } from './stagePlan.ts'
+import { stageByProducts, stagePlan, stageSaving } from './stagePlan.ts'
 
 /** Runs a script of a request: its pictures are files of the job as soon as they are there, its reply at the end. */
 export function scriptRunner(studio: Studio): Runner<'script'> {
@@ -50,8 +50,8 @@ class Stager {
   readonly #context: JobContext
   readonly #saves: { readonly pictures: boolean; readonly incomplete: boolean; readonly grids: boolean }
   readonly #studio: Studio
-  /** Files of pictures that carry their infotext. */
-  readonly #staged = new Map<Picture, string>()
+  /** Files of pictures, and whether they carry an infotext. */
+  readonly #staged = new Map<Picture, { readonly file: string; readonly isTold: boolean }>()
 
   constructor(studio: Studio, { request: { body } }: ScriptTask, context: JobContext) {
     this.#context = context
@@ -69,22 +69,16 @@ class Stager {
   async picture({ recipe, image }: TaskPicture): Promise<void> {
     const index = this.made.length
     const file = await this.#stage(`${index}.png`, image.picture, image.infotext)
-    this.#staged.set(image.picture, file)
-    const saving: SavingPlan[] = []
-    if (this.#saves.pictures && (!this.#context.interrupt.aborted || this.#saves.incomplete)) {
-      const plan = async (which: 'picture' | 'first pass', name: string) =>
-        saving.push(
-          await stagePlan(
-            await pictureFile(this.#studio, recipe, image, which),
-            name,
-            which === 'picture',
-            this.#stageFile,
-          ),
-        )
-      if (image.firstPass) await plan('first pass', `${index}-first-saved`)
-      await plan('picture', `${index}-saved`)
+    this.#staged.set(image.picture, { file, isTold: true })
+    const byProducts = await stageByProducts(image, index, this.#stageFile)
+    for (const { kind, picture } of image.byProducts) {
+      const made = byProducts.find((each) => each.kind === kind)
+      if (made) this.#staged.set(picture, { file: made.file, isTold: false })
     }
-    this.#report({ ...aboutOf(image.picture, index, recipe.images[image.index]?.seed, image.infotext), file, saving })
+    const isSaved = this.#saves.pictures && (!this.#context.interrupt.aborted || this.#saves.incomplete)
+    const saving = isSaved ? await stageSaving(this.#studio, recipe, image, index, this.#stageFile) : []
+    const about = aboutOf(image.picture, index, recipe.images[image.index]?.seed, image.infotext)
+    this.#report({ ...about, byProducts, file, saving })
   }
 
   async grid({ recipe, image, grid, basename }: TaskGrid): Promise<void> {
@@ -99,8 +93,9 @@ class Stager {
 
   /** The file of a picture of the reply. */
   async output({ picture, infotext }: OutputPicture, index: number): Promise<string> {
-    const staged = infotext === undefined ? undefined : this.#staged.get(picture)
-    return staged ?? this.#stage(`reply-${index}.png`, picture, infotext)
+    const staged = this.#staged.get(picture)
+    const isAsTold = staged?.isTold === (infotext !== undefined)
+    return staged && isAsTold ? staged.file : this.#stage(`reply-${index}.png`, picture, infotext)
   }
 
   async #stage(name: string, picture: Picture, infotext: string | undefined): Promise<string> {

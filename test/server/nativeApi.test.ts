@@ -36,7 +36,9 @@ describe('a job', () => {
     const ended = await json(await api(`/jobs/${job.id}`))
     expect(ended).toMatchObject({
       ...{ state: 'done', tag: 'mine', title: 'a cat', priority: 3, attempts: 1, user: '127.0.0.1', error: null },
-      pictures: [{ index: 0, seed: 7, width: 8, height: 8, infotext: expect.stringContaining('a cat') }],
+      pictures: [
+        { index: 0, seed: 7, width: 8, height: 8, byProducts: [], infotext: expect.stringContaining('a cat') },
+      ],
     })
     const [{ url }] = ended.pictures as unknown as [{ url: string }]
     const file = await fetch(address + url)

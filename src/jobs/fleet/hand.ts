@@ -11,7 +11,7 @@ import { errorOf, jobErrorOf, stoppedOnRequest } from '../jobErrors.ts'
 import type { JobFiles } from '../jobFiles.ts'
 import type { Claim } from '../publish.ts'
 import type { Run } from '../run.ts'
-import type { MadePicture, ResultOf, Task, TaskKind } from '../task.ts'
+import { filesOf, type MadePicture, type ResultOf, type Task, type TaskKind } from '../task.ts'
 import { Ends } from './ends.ts'
 import { Fleet, type FleetSettings } from './fleet.ts'
 import { attemptsOf, crashesOf, entryOf, type JobRecord, type Stored } from './record.ts'
@@ -206,8 +206,7 @@ export class Hand {
   }
 
   async #pictured(id: string, run: Run, picture: MadePicture): Promise<void> {
-    const names = [picture.file, ...(picture.firstPassFile === undefined ? [] : [picture.firstPassFile])]
-    await this.#share(this.#ofId(id), names)
+    await this.#share(this.#ofId(id), filesOf(picture))
     this.fleet.bus.tell({ kind: 'picture', job: this.#running(id, run), picture })
   }
 

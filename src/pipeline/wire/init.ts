@@ -3,7 +3,7 @@ import { md5OfPixels, parseColor, toL } from '../../image/channels.ts'
 import { maskOf } from '../../image/mask.ts'
 import type { SoftInpainting } from '../../image/softInpaint.ts'
 import { builtInUpscalers, type Library } from '../library.ts'
-import type { Init, Mask, MaskedContent } from '../recipe.ts'
+import type { ByProductWish, Init, Mask, MaskedContent } from '../recipe.ts'
 import type { Options } from './options.ts'
 import { pictureFromWire } from './pictures.ts'
 import type { Img2ImgBody } from './request.ts'
@@ -59,7 +59,16 @@ async function maskFrom(
     onlyMasked: fields.inpaint_full_res ? { padding: fields.inpaint_full_res_padding } : undefined,
     overlay: options.overlay_inpaint,
     soft,
+    byProducts: byProductsOf(options),
   }
+}
+
+function byProductsOf(options: Options): ByProductWish[] {
+  const wishes: ByProductWish[] = [
+    { kind: 'mask', isReturned: options.return_mask, isSaved: options.save_mask },
+    { kind: 'mask composite', isReturned: options.return_mask_composite, isSaved: options.save_mask_composite },
+  ]
+  return wishes.filter(({ isReturned, isSaved }) => isReturned || isSaved)
 }
 
 /** The upscaler for enlarging start pictures; undefined for plain Lanczos. */

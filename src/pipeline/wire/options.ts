@@ -77,6 +77,8 @@ export const optionsSchema = z.object({
   img2img_fix_steps: withDefault(boolean, false),
   img2img_background_color: withDefault(text(20), '#ffffff'),
   overlay_inpaint: withDefault(boolean, true),
+  return_mask: withDefault(boolean, false),
+  return_mask_composite: withDefault(boolean, false),
   upscaler_for_img2img: withDefault(text().nullable(), null),
   ESRGAN_tile: withDefault(integer(0, 4096), 192),
   ESRGAN_tile_overlap: withDefault(integer(0, 1024), 8),
@@ -118,6 +120,8 @@ export const optionsSchema = z.object({
 
   // Files
   save_images_before_highres_fix: withDefault(boolean, false),
+  save_mask: withDefault(boolean, false),
+  save_mask_composite: withDefault(boolean, false),
   return_grid: withDefault(boolean, true),
   samples_save: withDefault(boolean, true),
   save_incomplete_images: withDefault(boolean, false),

@@ -133,13 +133,20 @@ async function runPlain(endpoint: Endpoint, body: Values, call: Call, context: C
     preview: { everySteps: previewSteps(context) },
   })
   const { id, result } = await runTask(queue, task, submitted(endpoint, body, call))
-  const files = await Promise.all(result.pictures.map(({ file }) => queue.file(id, file)))
+  const samples = await Promise.all(
+    result.pictures.map(async ({ file, byProducts = [] }) => ({
+      sample: await queue.file(id, file),
+      beside: await Promise.all(byProducts.map((each) => queue.file(id, each.file))),
+    })),
+  )
+  const files = samples.flatMap(({ sample, beside }) => [sample, ...beside])
   const strength = typeof body.denoising_strength === 'number' ? body.denoising_strength : undefined
   const info = infoOf(recipe, { ...result, infotexts: result.pictures.map(({ infotext }) => infotext) }, strength)
   const { notes } = recipe
   if (!saves) return { files, info, notes }
-  const grid = await sampleGrid(files, info, recipe, options.return_grid, (picture, infotext) => {
-    const image = { index: 0, picture, infotext, firstPass: undefined, jobTime: result.jobTime }
+  const painted = samples.map(({ sample }) => sample)
+  const grid = await sampleGrid(painted, info, recipe, options.return_grid, (picture, infotext) => {
+    const image = { index: 0, picture, infotext, firstPass: undefined, byProducts: [], jobTime: result.jobTime }
     return keepGrid(studio, { ...recipe, checkpoint: result.checkpoint }, image, picture, 'grid')
   })
   return grid ? { files: [grid.png, ...files], info: grid.info, notes } : { files, info, notes }

@@ -55,6 +55,9 @@ export const Picture = Type.Object(
     infotext: Type.String(),
     url: Type.String({ description: 'The picture as PNG, as long as the job is remembered' }),
     firstPassUrl: nullable(Type.String()),
+    byProducts: Type.Array(Type.Object({ kind: words('mask', 'mask composite'), url: Type.String() }), {
+      description: 'What the options return_mask and return_mask_composite add to an inpainted picture, as PNG',
+    }),
     imageId: nullable(Type.String({ description: 'Its id in the gallery, where it was saved' })),
   },
   { $id: 'Picture' },

@@ -48,12 +48,13 @@ export class Wire {
   }
 
   picture(jobId: string, picture: MadePicture): WirePicture {
-    const { index, width, height, seed, infotext, file, firstPassFile, savedPath } = picture
+    const { index, width, height, seed, infotext, file, firstPassFile, byProducts = [], savedPath } = picture
     const urlOf = (name: string) => `${this.#base}/jobs/${jobId}/files/${name}`
     return {
       ...{ index, width, height, seed, infotext },
       url: urlOf(file),
       firstPassUrl: firstPassFile === undefined ? null : urlOf(firstPassFile),
+      byProducts: byProducts.map(({ kind, file: name }) => ({ kind, url: urlOf(name) })),
       imageId: (savedPath !== undefined && this.#gallery.idOf(savedPath)) || null,
     }
   }

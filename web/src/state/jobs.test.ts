@@ -26,7 +26,17 @@ function job(id: string, changes: Partial<WireJob> = {}): WireJob {
 
 function picture(index: number): WirePicture {
   const name = `${index}.png`
-  return { index, width: 64, height: 64, seed: index, infotext: '', url: name, firstPassUrl: null, imageId: null }
+  return {
+    index,
+    width: 64,
+    height: 64,
+    seed: index,
+    infotext: '',
+    url: name,
+    firstPassUrl: null,
+    byProducts: [],
+    imageId: null,
+  }
 }
 
 test('a job that is new to the page joins the end of the list, and a known one changes where it is', () => {
