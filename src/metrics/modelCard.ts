@@ -57,7 +57,8 @@ ${runs.map(runRow).join('\n')}
 
 ${runs.map(curve).join('\n\n')}
 
-The configurations are \`training/*.toml\`; \`train clip\`, \`train vae\`, \`train unet\` and \`train export\` make the model again.
+The configurations are \`training/*.toml\`; \`train clip\`, \`train vae\`, \`train unet\` and \`train export\` make the model again. What each part
+took, the autoencoder among them, whose log was not kept, is in \`training/README.md\`.
 
 ## What it is worth
 
