@@ -1,5 +1,6 @@
 // What the server costs per request outside the engine: jobs on an engine that computes nothing, submitted one after the
 // other and several at once, each followed to its end. npx tsx bench/serverOverhead.ts [SECONDS]
+import { setTimeout } from 'node:timers/promises'
 import autocannon from 'autocannon'
 import { submission, testServer } from '../test/server/testServer.ts'
 
@@ -17,9 +18,20 @@ const routes: readonly (readonly [title: string, options: Partial<autocannon.Opt
   ['txt2img of A1111', { ...json, url: `${address}/sdapi/v1/txt2img`, body: JSON.stringify(submitted.request) }],
 ]
 
+/** Whoever waits for a picture would wait for the jobs that were only submitted before. */
+async function drained(): Promise<void> {
+  for (;;) {
+    const reply = await fetch(`${address}/api/v1/queue`)
+    const { queued, running } = (await reply.json()) as { queued: number; running: number }
+    if (queued + running === 0) return
+    await setTimeout(100)
+  }
+}
+
 process.stdout.write('request              clients    p50 ms   p99 ms   a second   refused or failed\n')
 for (const [title, options] of routes) {
   for (const connections of [1, 10]) {
+    await drained()
     const { latency, requests, non2xx, errors } = await autocannon({
       url: address,
       ...options,
