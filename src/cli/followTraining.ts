@@ -1,9 +1,9 @@
 import { Narrator } from '../runs/inWords.ts'
-import type { LoraEvent } from '../train/lora/run.ts'
+import type { TrainingEvent } from '../train/trainingEvents.ts'
 import { progressBar } from './progressBar.ts'
 
 /** Shows a training until it ends: a bar on a terminal, a line for every step elsewhere. */
-export async function followTraining(events: AsyncIterable<LoraEvent>): Promise<void> {
+export async function followTraining(events: AsyncIterable<TrainingEvent>): Promise<void> {
   const bar = progressBar(process.stderr, true)
   const narrator = new Narrator()
   for await (const event of events) {

@@ -1,5 +1,5 @@
-import type { LoraEvent, StepEvent } from '../train/lora/run.ts'
 import { duration } from '../train/planWords.ts'
+import type { StepEvent, TrainingEvent } from '../train/trainingEvents.ts'
 
 const endings = {
   done: 'done',
@@ -13,7 +13,7 @@ export class Narrator {
   pace = 0
   #steps = 0
 
-  lines(event: LoraEvent): readonly string[] {
+  lines(event: TrainingEvent): readonly string[] {
     switch (event.kind) {
       case 'plan':
         return event.lines

@@ -23,7 +23,8 @@ import { openStudio, type Studio } from '../../src/pipeline/studio.ts'
 import type { Given } from '../../src/train/given.ts'
 import { parseFlags, readArguments } from '../../src/train/lora/arguments.ts'
 import { prepareRun } from '../../src/train/lora/prepare.ts'
-import { type LoraEvent, trainLora } from '../../src/train/lora/run.ts'
+import { trainLora } from '../../src/train/lora/run.ts'
+import type { TrainingEvent } from '../../src/train/trainingEvents.ts'
 
 const golden = new URL('../golden/models/', import.meta.url).pathname
 const pictures = fileURLToPath(new URL('../golden-training/dataset/train/3_foo style/', import.meta.url))
@@ -84,10 +85,10 @@ const common: Readonly<Record<string, Given>> = {
 async function run(
   more: Readonly<Record<string, Given>>,
   signal = new AbortController().signal,
-): Promise<readonly LoraEvent[]> {
+): Promise<readonly TrainingEvent[]> {
   const args = readArguments(new Map(Object.entries({ ...common, ...more })), new Map())
   const prepared = await prepareRun(args, studio, folder, 1)
-  const events: LoraEvent[] = []
+  const events: TrainingEvent[] = []
   for await (const event of trainLora(prepared, { studio, folder, threads: 1, programVersion: '1', signal }))
     events.push(event)
   return events
@@ -95,8 +96,8 @@ async function run(
 
 const tensorsOf = (name: string) =>
   new Map([...openWeights(join(out, name)).entries].map(([key, entry]) => [key, [...readWeight(entry).data]]))
-const of = <Kind extends LoraEvent['kind']>(events: readonly LoraEvent[], kind: Kind) =>
-  events.filter((event): event is Extract<LoraEvent, { kind: Kind }> => event.kind === kind)
+const of = <Kind extends TrainingEvent['kind']>(events: readonly TrainingEvent[], kind: Kind) =>
+  events.filter((event): event is Extract<TrainingEvent, { kind: Kind }> => event.kind === kind)
 
 test('a training tells what it will do, learns, judges, draws and saves under the usual names', async () => {
   const events = await run({ output_name: 'whole', sample_prompts: 'prompts.txt', sample_every_n_epochs: 2 })
@@ -176,7 +177,7 @@ test('a training that is stopped leaves what it learnt and goes on from there', 
   const args = readArguments(new Map(Object.entries({ ...common, output_name: 'stopped' })), new Map())
   const prepared = await prepareRun(args, studio, folder, 1)
   const places = { studio, folder, threads: 1, programVersion: '1', signal: controller.signal }
-  const events: LoraEvent[] = []
+  const events: TrainingEvent[] = []
   for await (const event of trainLora(prepared, places)) {
     events.push(event)
     if (event.kind === 'step' && event.step === 4) controller.abort()

@@ -11,11 +11,11 @@ import { epochBatches } from '../batches.ts'
 import { entryOf, resumeTraining, saveTraining } from '../checkpoint.ts'
 import { openEventFile } from '../log/eventFile.ts'
 import { openStepLog } from '../log/stepLog.ts'
-import type { LoraEvent, RunPlaces } from '../lora/run.ts'
 import { adamw } from '../optimizers/adamw.ts'
 import { PosteriorCache } from '../posteriorCache.ts'
 import { SizedSessions } from '../stepSessions.ts'
 import { type Task, type TrainingState, train } from '../trainer.ts'
+import type { TrainingEvent, TrainingPlaces } from '../trainingEvents.ts'
 import type { EmbeddingPicture } from './data.ts'
 import { EmbeddingDraws } from './draws.ts'
 import { EmbeddingLearner } from './learner.ts'
@@ -25,10 +25,10 @@ import type { PreparedEmbedding } from './prepare.ts'
 import { EmbeddingPreviews } from './previews.ts'
 
 /** What happens in a training of an embedding: what a network's training tells, but for validations. */
-export type EmbeddingEvent = Exclude<LoraEvent, { readonly kind: 'validated' }>
+export type EmbeddingEvent = Exclude<TrainingEvent, { readonly kind: 'validated' }>
 
 /** Trains an embedding. Whoever pulls the events shows them. */
-export async function* trainEmbedding(run: PreparedEmbedding, places: RunPlaces): AsyncGenerator<EmbeddingEvent> {
+export async function* trainEmbedding(run: PreparedEmbedding, places: TrainingPlaces): AsyncGenerator<EmbeddingEvent> {
   yield { kind: 'plan', lines: [...run.notes, ...(await embeddingPlan(run, places.threads))] }
   const training = await EmbeddingTraining.open(run, places)
   try {
@@ -41,7 +41,7 @@ export async function* trainEmbedding(run: PreparedEmbedding, places: RunPlaces)
 /** A training under way: what its parts share. */
 class EmbeddingTraining {
   readonly #run: PreparedEmbedding
-  readonly #places: RunPlaces
+  readonly #places: TrainingPlaces
   readonly #checkpointHash: string
   readonly #sessions: SizedSessions
   readonly #learner: EmbeddingLearner
@@ -54,7 +54,7 @@ class EmbeddingTraining {
   /** Losses of the last epoch's worth of steps, of which the mean is shown. */
   #losses: number[] = []
 
-  private constructor(run: PreparedEmbedding, places: RunPlaces, hashes: { checkpoint: string; vae: string }) {
+  private constructor(run: PreparedEmbedding, places: TrainingPlaces, hashes: { checkpoint: string; vae: string }) {
     const { base, learnt, args, pictures, batch, schedule } = run
     const { studio, threads } = places
     this.#run = run
@@ -83,7 +83,7 @@ class EmbeddingTraining {
     this.#fingerprint = createHash('sha256').update(JSON.stringify(identity)).digest('hex').slice(0, 16)
   }
 
-  static async open(run: PreparedEmbedding, places: RunPlaces): Promise<EmbeddingTraining> {
+  static async open(run: PreparedEmbedding, places: TrainingPlaces): Promise<EmbeddingTraining> {
     const { hashes } = places.studio.library
     const { checkpoint, vae } = run.base
     const own = await hashes.file(checkpoint.path)

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import { join, resolve } from 'node:path'
 import { StudioError } from '../../errors.ts'
-import type { Studio } from '../../pipeline/studio.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import { epochBatches } from '../batches.ts'
 import { openEventFile } from '../log/eventFile.ts'
@@ -9,6 +8,7 @@ import { openStepLog } from '../log/stepLog.ts'
 import { lrSchedule } from '../lrSchedule.ts'
 import { PosteriorCache } from '../posteriorCache.ts'
 import { type Task, type TrainingState, train } from '../trainer.ts'
+import type { TrainingEvent, TrainingPlaces } from '../trainingEvents.ts'
 import { type PictureBatch, validationBatches } from './data.ts'
 import { Draws } from './draws.ts'
 import { type RunHashes, trainingFacts } from './facts.ts'
@@ -25,53 +25,8 @@ import { StepSessions } from './sessions.ts'
 import { validationLoss, validationTimesteps } from './validation.ts'
 import { limitWeightNorms } from './weightNorms.ts'
 
-/** What happens in a training. */
-export type LoraEvent =
-  | { readonly kind: 'plan'; readonly lines: readonly string[] }
-  | { readonly kind: 'caching'; readonly done: number; readonly total: number }
-  /** The folder that the event files are in. */
-  | { readonly kind: 'logging'; readonly folder: string }
-  | { readonly kind: 'resumed'; readonly epoch: number; readonly step: number }
-  | StepEvent
-  | {
-      readonly kind: 'validated'
-      readonly epoch: number
-      readonly step: number
-      readonly loss: number
-      readonly isBest: boolean
-    }
-  | { readonly kind: 'sampled'; readonly path: string }
-  | { readonly kind: 'saved'; readonly path: string }
-  | {
-      readonly kind: 'ended'
-      readonly reason: 'done' | 'stopped' | 'early'
-      readonly path: string
-      readonly best: string | undefined
-    }
-
-export interface StepEvent {
-  readonly kind: 'step'
-  readonly epoch: number
-  readonly epochs: number
-  readonly step: number
-  readonly total: number
-  readonly loss: number
-  readonly averageLoss: number
-  readonly seconds: number
-}
-
-export interface RunPlaces {
-  readonly studio: Studio
-  /** What relative paths begin at. */
-  readonly folder: string
-  readonly threads: number
-  readonly programVersion: string
-  /** Ends the run after the step at work, with what it has learnt saved. */
-  readonly signal: AbortSignal
-}
-
 /** Trains a network. Whoever pulls the events shows them. */
-export async function* trainLora(run: PreparedRun, places: RunPlaces): AsyncGenerator<LoraEvent> {
+export async function* trainLora(run: PreparedRun, places: TrainingPlaces): AsyncGenerator<TrainingEvent> {
   yield { kind: 'plan', lines: [...run.notes, ...(await preflight(run, places.threads))] }
   const training = await Training.open(run, places)
   try {
@@ -84,7 +39,7 @@ export async function* trainLora(run: PreparedRun, places: RunPlaces): AsyncGene
 /** A training under way: what its parts share. */
 class Training {
   readonly #run: PreparedRun
-  readonly #places: RunPlaces
+  readonly #places: TrainingPlaces
   readonly #groups: readonly RateGroup[]
   readonly #sessions: StepSessions
   readonly #learner: Learner
@@ -100,7 +55,7 @@ class Training {
   #best: { loss: number; epoch: number; step: number } | undefined
   #validationsSinceBest = 0
 
-  private constructor(run: PreparedRun, places: RunPlaces, facts: TrainingFacts, hashes: RunHashes) {
+  private constructor(run: PreparedRun, places: TrainingPlaces, facts: TrainingFacts, hashes: RunHashes) {
     const { settings, model, modules, network, args, learnt, seed } = run
     const { studio, threads, folder } = places
     this.#run = run
@@ -160,7 +115,7 @@ class Training {
     })
   }
 
-  static async open(run: PreparedRun, places: RunPlaces): Promise<Training> {
+  static async open(run: PreparedRun, places: TrainingPlaces): Promise<Training> {
     const { facts, hashes } = await trainingFacts(run, places)
     return new Training(run, places, facts, hashes)
   }
@@ -171,7 +126,7 @@ class Training {
     await this.#previews.dispose()
   }
 
-  async *events(): AsyncGenerator<LoraEvent> {
+  async *events(): AsyncGenerator<TrainingEvent> {
     const { args, schedule } = this.#run
     if (args.resume) {
       const position = resumeState(resolve(this.#places.folder, args.resume), this.#state, this.#fingerprint)
@@ -208,7 +163,7 @@ class Training {
     yield { kind: 'ended', reason, path, best: this.#outputs.bestPath(this.#best) }
   }
 
-  async *#steps(): AsyncGenerator<LoraEvent, 'done' | 'stopped' | 'early'> {
+  async *#steps(): AsyncGenerator<TrainingEvent, 'done' | 'stopped' | 'early'> {
     const { args, settings, schedule, modules } = this.#run
     const { stepsPerEpoch, epochs, totalSteps } = schedule
     const { folder, studio } = this.#places
@@ -326,7 +281,7 @@ class Training {
     return { losses: this.#mean.losses, best: this.#best, validationsSinceBest: this.#validationsSinceBest }
   }
 
-  async *#cache(): AsyncGenerator<LoraEvent> {
+  async *#cache(): AsyncGenerator<TrainingEvent> {
     const all = this.#run.data.datasets.flatMap(({ train, validation }) => [...train, ...validation])
     const pictures = [...new Map(all.map((picture) => [`${picture.path} ${picture.place.bucket}`, picture])).values()]
     const wanted = pictures.flatMap((picture) => {
@@ -377,14 +332,14 @@ class Training {
     return loss
   }
 
-  async *#sampleDue({ step, epoch, isEpochEnd }: StepMoment): AsyncGenerator<LoraEvent> {
+  async *#sampleDue({ step, epoch, isEpochEnd }: StepMoment): AsyncGenerator<TrainingEvent> {
     const { sample_every_n_epochs: epochs, sample_every_n_steps: steps } = this.#run.args
     if (epochs && epochs > 0) {
       if (isEpochEnd && epoch % epochs === 0) yield* this.#sample(`e${String(epoch).padStart(6, '0')}`)
     } else if (steps && steps > 0 && step % steps === 0) yield* this.#sample(String(step).padStart(6, '0'))
   }
 
-  async *#sample(moment: string): AsyncGenerator<LoraEvent> {
+  async *#sample(moment: string): AsyncGenerator<TrainingEvent> {
     const { modules } = this.#run
     const entries = networkEntries(modules, this.#outputs.evaluated(), 'float')
     for await (const path of this.#previews.draw(entries, moment === 'first' ? '000000' : moment))
@@ -392,7 +347,7 @@ class Training {
   }
 }
 
-function* saved<End>(paths: Generator<string, End>): Generator<LoraEvent, End> {
+function* saved<End>(paths: Generator<string, End>): Generator<TrainingEvent, End> {
   for (let next = paths.next(); ; next = paths.next()) {
     if (next.done) return next.value
     yield { kind: 'saved', path: next.value }

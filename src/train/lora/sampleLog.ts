@@ -2,13 +2,13 @@ import { readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { pictureSize } from '../../image/decode.ts'
 import { openPictureEventFile, type PictureEventFile } from '../log/eventFile.ts'
-import type { LoraEvent } from './run.ts'
+import type { TrainingEvent } from '../trainingEvents.ts'
 
 /**
  * The same events; on the way, preview pictures go into the log beside the curves, where TensorBoard shows those of one
  * prompt as steps of one thing.
  */
-export async function* withLoggedSamples(events: AsyncIterable<LoraEvent>): AsyncGenerator<LoraEvent> {
+export async function* withLoggedSamples(events: AsyncIterable<TrainingEvent>): AsyncGenerator<TrainingEvent> {
   let file: PictureEventFile | undefined
   let step = 0
   const early: string[] = []
