@@ -59,8 +59,8 @@ test('a BLIP draws words where a nucleus is asked for, with its own penalty, by 
 
 test('what a BLIP has not is refused before any picture is looked at', async () => {
   const set = await writeSet('refused')
-  await expect(tag(set, '--json', join(root, 'scores.json'))).rejects.toThrow('--json: a BLIP writes sentences')
-  await expect(tag(set, '--threshold', '0.4')).rejects.toThrow('--threshold: a BLIP writes sentences')
+  await expect(tag(set, '--json', join(root, 'scores.json'))).rejects.toThrow('json: a BLIP writes sentences')
+  await expect(tag(set, '--threshold', '0.4')).rejects.toThrow('threshold: a BLIP writes sentences')
   await expect(tag(set, '--max-length', '75')).rejects.toThrow('max length: 75 tokens, this model writes at most 40')
   expect(existsSync(join(set, 'a.txt'))).toBe(false)
 })

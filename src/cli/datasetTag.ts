@@ -2,13 +2,11 @@ import { writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { Command, Option } from 'commander'
 import { openSet } from '../dataset/pictureSet.ts'
-import { findBlip } from '../dataset/tagging/blip/findBlip.ts'
 import type { Clip } from '../dataset/tagging/clip.ts'
 import { type SelectOptions, usualSelection } from '../dataset/tagging/selectTags.ts'
 import type { Scored } from '../dataset/tagging/tagger.ts'
 import { type Conflict, tagSet } from '../dataset/tagging/tagSet.ts'
 import { openWords, type WordsAsked } from '../dataset/tagging/words.ts'
-import { StudioError } from '../errors.ts'
 import { clipOf, findEvaluator, openAnyEvaluator } from '../metrics/findEvaluator.ts'
 import { type CaptionOptions, captioningOf, withCaptionOptions } from './captionOptions.ts'
 import { captionExtension } from './datasetReport.ts'
@@ -83,9 +81,9 @@ async function run(folder: string, options: TagOptions): Promise<void> {
   const raw: Record<string, Record<string, number>> = {}
   let current = ''
   const onScores = (scores: readonly Scored[]) => {
-    if (json !== undefined) raw[current] = Object.fromEntries(scores.map((each) => [each.tag, each.score]))
+    raw[current] = Object.fromEntries(scores.map((each) => [each.tag, each.score]))
   }
-  const { tag, dispose } = await openWords(wordsAsked(options, onScores))
+  const { tag, dispose } = await openWords(wordsAsked(options, json === undefined ? undefined : onScores))
   const bar = progressBar(process.stderr, true)
   const onProgress = (done: number, total: number, name: string) => {
     current = name
@@ -107,7 +105,6 @@ async function run(folder: string, options: TagOptions): Promise<void> {
 
 function wordsAsked(options: TagOptions, onScores: WordsAsked['onScores']): WordsAsked {
   const { model, threads, enlargeSmall = false } = options
-  refuseForSentences(options)
   const clip = options.clip ?? findEvaluator(options.dataDir)
   return {
     model,
@@ -132,14 +129,6 @@ function wordsAsked(options: TagOptions, onScores: WordsAsked['onScores']): Word
 async function openClipOf(folder: string, threads: number): Promise<Clip> {
   process.stderr.write(`no tagger is named: words are chosen by the CLIP of ${folder}\n`)
   return clipOf(await openAnyEvaluator(folder, threads))
-}
-
-function refuseForSentences(options: TagOptions): void {
-  if (options.model === undefined || findBlip(options.model) === undefined) return
-  for (const field of ['json', 'scores', 'threshold', 'exclude'] as const) {
-    if (options[field] === undefined) continue
-    throw new StudioError('bad-request', `--${field}: a BLIP writes sentences and has no scores of words`, { field })
-  }
 }
 
 function tagList(text = ''): readonly string[] {

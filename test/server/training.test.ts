@@ -89,6 +89,8 @@ test(
     expect((await ask<{ taggers: string[] }>('GET', '/taggers')).body.taggers).toEqual(['tiny'])
     const tooLong = await words({ model: 'tiny' })
     expect([tooLong.status, tooLong.body.error.field]).toEqual([422, 'max length'])
+    const scored = await words({ model: 'tiny', threshold: 0.4 })
+    expect([scored.status, scored.body.error.field]).toEqual([422, 'threshold'])
     const sentence = { prompt: 'w5 w9', minLength: 4, maxLength: 12, beams: 2 }
     const written = await words({ model: 'tiny', sentence, add: ['zkz'] })
     expect(written.body).toEqual({ written: ['1_thing/img01.txt'], passedOver: ['1_thing/img00.png'], failed: [] })

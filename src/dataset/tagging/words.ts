@@ -35,6 +35,7 @@ export async function openWords(asked: WordsAsked): Promise<Words> {
   const { model, threads, selection, captioning, onScores } = asked
   const blip = model === undefined ? undefined : findBlip(model)
   if (blip !== undefined) {
+    refuseScores(asked)
     const { caption, dispose } = await openBlip(blip, captioning, { threads })
     return { tag: async (source) => [...selection.add, await caption(source)], dispose }
   }
@@ -46,6 +47,19 @@ export async function openWords(asked: WordsAsked): Promise<Words> {
     return selectTags(scores, { ...selection, thresholds })
   }
   return { tag, dispose }
+}
+
+/** What is asked of scores cannot be had of sentences. */
+function refuseScores({ selection, onScores }: WordsAsked): void {
+  const asked: Readonly<Record<string, boolean>> = {
+    json: onScores !== undefined,
+    scores: selection.hasScores,
+    threshold: selection.thresholds.general !== undefined,
+    exclude: selection.exclude.length > 0,
+  }
+  const field = Object.keys(asked).find((name) => asked[name])
+  if (field === undefined) return
+  throw new StudioError('bad-request', `${field}: a BLIP writes sentences and has no scores of words`, { field })
 }
 
 /** What says how much each word fits a picture. */

@@ -18,7 +18,9 @@ export function taggerModels(dataDir: string): ReadonlyMap<string, string> {
   }
   for (const folder of folders) {
     const root = join(dataDir, 'models', folder)
-    const add = (name: string, path: string) => found.has(name) || found.set(name, path)
+    const add = (name: string, path: string) => {
+      if (!found.has(name)) found.set(name, path)
+    }
     for (const entry of entriesOf(root)) {
       const path = join(root, entry.name)
       const isModel = (name: string) => modelFile.has(extname(name).toLowerCase())

@@ -1,7 +1,7 @@
 import { parse } from 'smol-toml'
 import { StudioError } from '../../errors.ts'
+import { flattened } from '../configFile.ts'
 import type { Given } from '../given.ts'
-import { flattened } from './configFile.ts'
 
 /** Keys that become `key=value` arguments of a LyCORIS network, by their names there. */
 const lycorisKeys: Readonly<Record<string, string>> = {

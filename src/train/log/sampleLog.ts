@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { pictureSize } from '../../image/decode.ts'
-import { openPictureEventFile, type PictureEventFile } from '../log/eventFile.ts'
 import type { TrainingEvent } from '../trainingEvents.ts'
+import { openPictureEventFile, type PictureEventFile } from './eventFile.ts'
 
 /**
  * The same events; on the way, preview pictures go into the log beside the curves, where TensorBoard shows those of one

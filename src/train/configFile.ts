@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { parse } from 'smol-toml'
-import { StudioError } from '../../errors.ts'
-import type { Given } from '../given.ts'
+import { StudioError } from '../errors.ts'
+import type { Given } from './given.ts'
 
 /** The parameters of a training's TOML file, whatever tables they stand in. */
 export function readConfigFile(path: string): ReadonlyMap<string, Given> {
